@@ -1,0 +1,197 @@
+/**
+ * `npm run build`: src/ -> dist/.
+ *
+ *   dist/tandem.cjs        the program: switches the compile cache on and loads the bundle
+ *   dist/main.cjs          the bundle, one CommonJS file: nothing is in it that a start may not need
+ *   dist/cache/            the bundle compiled, for the Node that built it (scripts/warm.mjs)
+ *   dist/vendor/NAME.cjs   a library each that is loaded when it is needed (`import('execa')`)
+ *   dist/native/           reaper.node and launch, made by `cc`
+ *
+ * What is up to date is left alone, so that `npm start` can always build first. Without a C compiler tandem still runs,
+ * with less; TANDEM_REQUIRE_NATIVE=1 makes that an error, which is what an image wants.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { basename, dirname, join } from 'node:path';
+
+const root = join(import.meta.dirname, '..');
+const dist = join(root, 'dist');
+const entry = join(root, 'src/main.ts');
+const starter = join(root, 'src/start.ts');
+const program = join(dist, 'tandem.cjs');
+const bundle = join(dist, 'main.cjs');
+const scriptAndPackages = ['scripts/build.mjs', 'package.json', 'package-lock.json'].map((path) => join(root, path));
+
+const vendored = new Set(['pino', 'pino-pretty', 'execa', 'wait-port', 'tree-kill', 'dotenv']);
+
+const nativeParts = [
+  {
+    source: 'src/native/reaper.c',
+    target: 'dist/native/reaper.node',
+    lost: 'as PID 1 it leaves adopted orphans as zombies',
+    flagSets: [
+      [
+        ...[
+          '-shared',
+          '-fPIC',
+          '-nostdlib',
+          '-ffreestanding',
+          '-fno-stack-protector',
+          '-fno-asynchronous-unwind-tables',
+        ],
+        ...['-fvisibility=hidden', '-Wl,-z,noseparate-code,--gc-sections,--build-id=none'],
+      ],
+    ],
+  },
+  {
+    source: 'src/native/launch.c',
+    target: 'dist/native/launch',
+    lost: 'no terminal handover, no death with the parent, no supplementary groups, no original file limit for services',
+    flagSets: [['-static'], []],
+  },
+  {
+    source: 'src/native/guard.c',
+    target: 'dist/native/guard',
+    lost: 'what a service has started outlives a tandem that is killed',
+    flagSets: [['-static'], []],
+  },
+];
+
+/** True if `target` is there and no input was changed after it was made. */
+function isUpToDate(target, inputs) {
+  const made = statSync(target, { throwIfNoEntry: false })?.mtimeMs;
+  return made !== undefined && inputs.every((input) => statSync(input).mtimeMs <= made);
+}
+
+/** Files appear whole or not at all: a running tandem may have the old one mapped. */
+function putInPlace(path, write) {
+  mkdirSync(dirname(path), { recursive: true });
+  const draft = `${path}.${process.pid}`;
+  try {
+    write(draft);
+    renameSync(draft, path);
+  } finally {
+    rmSync(draft, { force: true });
+  }
+}
+
+function filesBelow(directory) {
+  return readdirSync(directory, { withFileTypes: true, recursive: true })
+    .filter((item) => item.isFile())
+    .map((item) => join(item.parentPath, item.name));
+}
+
+/** The first line of what the compiler said, or why it could not be run. */
+function reasonOf(error) {
+  if (error.code === 'ENOENT') return `${error.path}: not found`;
+  return error.stderr?.toString().trim().split('\n')[0] || error.message;
+}
+
+function compile(part) {
+  const headers = createRequire(import.meta.url)('node-api-headers').include_dir;
+  const common = ['-std=gnu11', '-Os', '-s', `-I${headers}`, join(root, part.source)];
+  const compiler = process.env.CC || 'cc';
+  let failure;
+  for (const flags of part.flagSets) {
+    try {
+      putInPlace(join(root, part.target), (draft) => {
+        execFileSync(compiler, [...common, ...flags, '-o', draft], { stdio: ['ignore', 'ignore', 'pipe'] });
+      });
+      return;
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+function buildNativeParts() {
+  const isRequired = process.env.TANDEM_REQUIRE_NATIVE === '1';
+  for (const part of nativeParts) {
+    if (isUpToDate(join(root, part.target), [join(root, part.source), ...scriptAndPackages])) continue;
+    try {
+      if (process.platform !== 'linux') throw new Error('it is for Linux only');
+      compile(part);
+    } catch (error) {
+      rmSync(join(root, part.target), { force: true }); // rather none than one of another source
+      console.error(`tandem: cannot build ${basename(part.target)}: ${reasonOf(error)}; what is lost: ${part.lost}`);
+      if (isRequired) process.exitCode = 1;
+    }
+  }
+}
+
+/** Turns `import('execa')` into a file beside the bundle and notes which libraries were met. */
+function vendorPlugin(met) {
+  return {
+    name: 'vendor',
+    setup({ onResolve }) {
+      onResolve({ filter: /^[^./]/ }, ({ kind, path }) => {
+        if (kind !== 'dynamic-import' || !vendored.has(path)) return undefined;
+        met.add(path);
+        return { path: `./vendor/${path}.cjs`, external: true };
+      });
+    },
+  };
+}
+
+async function buildBundle() {
+  const sources = filesBelow(join(root, 'src')).filter((path) => !path.endsWith('.c'));
+  if (isUpToDate(bundle, [...sources, ...scriptAndPackages])) return;
+
+  const esbuild = await import('esbuild');
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const common = {
+    absWorkingDir: root,
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'cjs',
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: 'external',
+    logLevel: 'warning',
+    write: false,
+    // require() instead of import(): the ESM loader would cost PID 1 milliseconds.
+    supported: { 'dynamic-import': false },
+  };
+
+  const libraries = new Set();
+  const main = await esbuild.build({
+    ...common,
+    entryPoints: [entry],
+    outfile: bundle,
+    define: { TANDEM_VERSION: JSON.stringify(version) },
+    plugins: [vendorPlugin(libraries)],
+  });
+  const start = await esbuild.build({
+    ...common,
+    entryPoints: [starter],
+    outfile: program,
+    external: ['./main.cjs'],
+    banner: { js: '#!/usr/bin/env node' },
+  });
+  const vendor = await esbuild.build({
+    ...common,
+    entryPoints: [...libraries].map((name) => ({ in: name, out: name })),
+    outdir: join(dist, 'vendor'),
+    outExtension: { '.js': '.cjs' },
+  });
+
+  // The bundle comes last: its time says that all of them are there.
+  rmSync(join(dist, 'vendor'), { recursive: true, force: true });
+  for (const file of [...vendor.outputFiles, ...start.outputFiles, ...main.outputFiles.toReversed()]) {
+    const mode = file.path === program ? 0o755 : 0o644;
+    putInPlace(file.path, (draft) => writeFileSync(draft, file.contents, { mode }));
+  }
+  execFileSync(process.execPath, [join(root, 'scripts/warm.mjs')], { stdio: ['ignore', 'ignore', 'inherit'] });
+}
+
+buildNativeParts();
+if (!existsSync(entry)) throw new Error(`cannot build the bundle: ${entry} is not there`);
+try {
+  await buildBundle();
+} catch (error) {
+  if (!('errors' in error)) throw error;
+  process.exitCode = 1; // esbuild has said what is wrong
+}

@@ -1,0 +1,29 @@
+/**
+ * The stop budget: how one bound on the whole stop is shared by services that stop one after the other.
+ *
+ * Each takes what it needs, so the first may use all but a reserve for those that come after it: a service that has
+ * not been asked yet must not be killed because an earlier one was slow.
+ */
+
+/** What a later service keeps for itself where nothing else is said; most end within milliseconds. */
+const reserveMs = 1_500;
+
+/** The own limits (`stopGraceMs`) of services that stop one after the other. */
+export type Limits = readonly (number | undefined)[];
+
+/** What a row of services wants to keep for itself. */
+export function needMs(limits: Limits): number {
+  return limits.reduce<number>((sum, limit) => sum + (limit ?? reserveMs), 0);
+}
+
+/**
+ * The grace for one service, in milliseconds.
+ * @param remainingMs what is left of the budget
+ * @param ownLimitMs the service's own `stopGraceMs`, if it has one
+ * @param laterLimitsMs the same of those that stop after it, in a row
+ */
+export function graceMs(remainingMs: number, ownLimitMs: number | undefined, laterLimitsMs: Limits): number {
+  const fairShareMs = remainingMs / (laterLimitsMs.length + 1);
+  const reservedMs = laterLimitsMs.reduce<number>((sum, limit) => sum + Math.min(limit ?? reserveMs, fairShareMs), 0);
+  return Math.max(0, Math.min(ownLimitMs ?? Infinity, remainingMs - reservedMs));
+}

@@ -1,0 +1,55 @@
+/**
+ * What a health body says of itself, whatever the HTTP status was: many services answer 200 with `"status":"unhealthy"`.
+ * Pure, and the one rule for probes and for `tandem health`.
+ */
+import type { ProbeResult } from './ports.ts';
+
+/** The words that mean well, in any case: ours, and those of the health endpoints in the field. */
+const goodWords: ReadonlySet<string> = new Set(['healthy', 'ok', 'up', 'pass', 'completed', 'skipped']);
+
+/** More than these are counted, not named. */
+const mostNamed = 3;
+const longestWord = 40;
+
+/**
+ * Judges a parsed health body by its `status` and its `components`. A component is healthy by its own `status`, if it is
+ * an object with one; by its word, if it is a string; else if it is truthy. A body that says neither says nothing bad.
+ * @param body what the service answered; anything but an object has nothing to say and is fine
+ * @returns a reason that names the components that are not healthy, else the status
+ * @example judgeHealthBody({ status: 'degraded', components: { db: false } }) // not ok: component "db" is false
+ */
+export function judgeHealthBody(body: unknown): ProbeResult {
+  if (!isObject(body)) return { ok: true };
+  const { status, components } = body;
+  const sick = isObject(components) ? sickComponents(components) : [];
+  if (sick.length > 0) {
+    const more = sick.length > mostNamed ? [`${sick.length - mostNamed} more`] : [];
+    return { ok: false, reason: [...sick.slice(0, mostNamed), ...more].join(', ') };
+  }
+  // A number is no verdict: 0 means success to some, failure to others.
+  if (typeof status === 'string' ? saysWell(status) : status !== false) return { ok: true };
+  return { ok: false, reason: `status is ${show(status)}` };
+}
+
+/** One phrase for each; an array's entries go by their `name`. */
+function sickComponents(components: Readonly<Record<string, unknown>>): string[] {
+  return Object.entries(components).flatMap(([key, entry]) => {
+    const { name, status = entry } = isObject(entry) ? entry : { status: entry };
+    const title = Array.isArray(components) && typeof name === 'string' ? name : key;
+    return saysWell(status) ? [] : [`component ${show(title)} is ${show(status)}`];
+  });
+}
+
+function saysWell(status: unknown): boolean {
+  return typeof status === 'string' ? goodWords.has(status.trim().toLowerCase()) : Boolean(status);
+}
+
+/** Foreign text in a reason: quoted, so without control characters, and short. */
+function show(value: unknown): string {
+  if (typeof value !== 'string') return isObject(value) ? 'an object' : String(value);
+  return JSON.stringify(value.length > longestWord ? `${value.slice(0, longestWord)}…` : value);
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
+}

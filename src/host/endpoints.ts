@@ -1,0 +1,76 @@
+/**
+ * What the host of an address means on this machine: the literal addresses it stands for, where to knock to reach them,
+ * and which listening sockets share them.
+ */
+import { lookup } from 'node:dns/promises';
+import { isIP, isIPv4 } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { aborted } from '../core/scope.ts';
+import { canonicalAddress, type ListenSocket, listenSockets } from './proc-net.ts';
+
+const any4 = '0.0.0.0';
+const any6 = '::';
+
+/**
+ * The literal addresses of a host. `::`, `*` and the empty host are dual stack, as Linux binds them. `localhost` is both
+ * loopback addresses, whatever `/etc/hosts` says: a server on the other family is not down.
+ * @returns empty if it is a name that does not resolve, or when aborted before it does
+ */
+export async function literalsOf(host: string, signal: AbortSignal): Promise<readonly string[]> {
+  if (host === '' || host === '*') return [any6, any4];
+  if (host === 'localhost') return ['127.0.0.1', '::1'];
+  if (isIP(host) === 0) return resolveName(host, signal);
+  return canonicalAddress(host) === any6 ? [any6, any4] : [host];
+}
+
+/** The resolver takes seconds to give up and cannot be aborted: it is left alone then. */
+async function resolveName(name: string, signal: AbortSignal): Promise<readonly string[]> {
+  const scope = new AbortController();
+  const found = lookup(name, { all: true }).catch(() => []);
+  const addresses = (await Promise.race([found, aborted(signal, scope.signal)])) ?? [];
+  scope.abort();
+  return addresses.map(({ address }) => address);
+}
+
+/** Where to connect to reach a literal bind address: a wildcard is reached by the loopback of its family. */
+export function doorOf(literal: string): string {
+  if (literal === any4) return '127.0.0.1';
+  return literal === any6 ? '::1' : literal;
+}
+
+/** Every address of this machine that is part of a literal one; link-local addresses, which need a zone, aside. */
+export function localAddressesOf(literal: string): readonly string[] {
+  if (!isWildcard(literal)) return [literal];
+  const own = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  const inFamily = own.map(({ address }) => address).filter((address) => isIPv4(address) === isIPv4(literal));
+  return [...new Set([doorOf(literal), ...inFamily.filter((address) => !address.startsWith('fe80:'))])];
+}
+
+/**
+ * The listening sockets that answered at these literals, or share them. Empty if no socket of this network namespace
+ * explains the answer.
+ */
+export function socketsAnswering(answered: readonly string[], port: number): ListenSocket[] {
+  const found = findSockets(answered, port, 'head');
+  return found.length > 0 ? found : findSockets(answered, port, 'all');
+}
+
+function findSockets(answered: readonly string[], port: number, extent: 'head' | 'all'): ListenSocket[] {
+  const sharing = ({ address }: ListenSocket) => answered.some((literal) => overlap(literal, address));
+  const ofIPv4 = listenSockets('tcp', port, extent).filter(sharing);
+  // The second table is as costly as the first.
+  if (ofIPv4.length > 0 && answered.every((literal) => isIPv4(literal))) return ofIPv4;
+  const ipv6 = listenSockets('tcp6', port, extent);
+  const found = [...ofIPv4, ...ipv6.filter(sharing)];
+  // IPv4 answered without a socket of its own: that was a dual-stack wildcard. The table does not show which ones are.
+  return found.length > 0 ? found : ipv6.filter(({ address }) => address === any6);
+}
+
+/** True if two bind addresses of one family share an endpoint. */
+function overlap(literal: string, bound: string): boolean {
+  const wanted = canonicalAddress(literal);
+  if (isIPv4(wanted) !== isIPv4(bound)) return false;
+  return wanted === bound || isWildcard(wanted) || isWildcard(bound);
+}
+
+const isWildcard = (address: string) => address === any4 || address === any6;

@@ -1,0 +1,103 @@
+/**
+ * The native parts: `reaper.node`, the addon, and `launch`, the exec helper. Finds and loads what the build made, and
+ * says what is lost where it made nothing. It never fails: tandem runs without them, with less.
+ */
+import { accessSync, constants } from 'node:fs';
+import { basename, join } from 'node:path';
+
+/**
+ * The addon: system calls as they are, with the kernel's negative errno for an error. `src/native/reaper.c` describes
+ * each.
+ */
+export interface Addon {
+  /** The pid of the next ended child, left uncollected; 0 if there is none. */
+  peekZombie(): number;
+  /** Collects this ended child. False if it has not ended. */
+  reap(pid: number): boolean | number;
+  /** From now on orphans below this process become its children. */
+  becomeSubreaper(): boolean;
+  /** A real pipe, `[readEnd, writeEnd]`, both closed on exec. */
+  pipe(): [number, number] | number;
+  /** Asks for a size in bytes; returns the size that the pipe has then. */
+  setPipeSize(fd: number, bytes: number): number;
+  /** Ends the process at once: no teardown, no thread is waited for. */
+  exit(code: number): never;
+  /** Makes this process' group the terminal's foreground group again if `group` is it now. */
+  takeTerminal(group: number): number;
+}
+
+/** What was found. */
+export interface Native {
+  readonly reaper?: Addon;
+  readonly launcherPath?: string;
+  readonly guardPath?: string;
+  /** For each part that is not there, what is lost by it. */
+  readonly missing: readonly string[];
+}
+
+let loaded: Native | undefined;
+
+/** The native parts beside the bundle, or in `TANDEM_NATIVE_DIR`. Looked for once, when first asked. */
+export function native(): Native {
+  const { TANDEM_NATIVE_DIR: directory } = process.env;
+  loaded ??= loadNative(directory || nativeDirectory());
+  return loaded;
+}
+
+/** Loads the native parts from a directory. */
+export function loadNative(directory: string): Native {
+  const missing: string[] = [];
+  const reaper = attempt(() => loadAddon(join(directory, 'reaper.node')), missing, {
+    part: 'reaper.node',
+    lost: 'adopted orphans stay zombies',
+  });
+  const launcherPath = attempt(() => executable(join(directory, 'launch')), missing, {
+    part: 'launch',
+    lost:
+      'services outlive a tandem that is killed, lose supplementary groups and the original file limit, ' +
+      'and no terminal is handed over',
+  });
+  const guardPath = attempt(() => executable(join(directory, 'guard')), missing, {
+    part: 'guard',
+    lost: 'what a service has started outlives a tandem that is killed',
+  });
+  return {
+    ...(reaper && { reaper }),
+    ...(launcherPath !== undefined && { launcherPath }),
+    ...(guardPath !== undefined && { guardPath }),
+    missing,
+  };
+}
+
+/** In the shipped form this file is dist/tandem.cjs; from source, for the tests, it is src/host/native.ts. */
+function nativeDirectory(): string {
+  return basename(__filename) === 'native.ts' ? join(__dirname, '../../dist/native') : join(__dirname, 'native');
+}
+
+function attempt<T>(load: () => T, missing: string[], { part, lost }: { part: string; lost: string }): T | undefined {
+  try {
+    return load();
+  } catch (error) {
+    missing.push(`${part} ${reasonOf(error)}: ${lost}`);
+    return undefined;
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (process.platform !== 'linux') return 'is for Linux only';
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code === 'ENOENT' ? 'was not built' : `cannot be used (${message})`;
+}
+
+function loadAddon(path: string): Addon {
+  accessSync(path, constants.R_OK);
+  const module: { exports: unknown } = { exports: {} };
+  // dlopen, not require: the path is known only now, and a bundler must leave it alone.
+  process.dlopen(module, path);
+  return module.exports as Addon;
+}
+
+function executable(path: string): string {
+  accessSync(path, constants.X_OK);
+  return path;
+}

@@ -1,0 +1,131 @@
+/**
+ * The children's output. stdout of every child goes to tandem's stdout, stderr to its stderr, in one of three modes:
+ * `raw` hands the descriptors themselves to the child, `prefix` and `json` read a pipe for each stream and write whole
+ * lines.
+ *
+ * Backpressure: while a destination is full, the streams that feed it are not read, so their children block as they
+ * would in `raw`; what is kept is bounded. A destination that is gone is fed all the same, so that no child blocks.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { isatty } from 'node:tty';
+import { type Format, jsonFormat, prefixFormat } from './output-format.ts';
+import { openSink, type Sink } from './output-sink.ts';
+import { type OutputStream, readStream } from './output-stream.ts';
+import type { Output as LaunchOutput, OutputChannel } from './processes.ts';
+
+export type OutputMode = 'raw' | 'prefix' | 'json';
+
+/** Where the output of all services goes. */
+export interface Output extends LaunchOutput {
+  /**
+   * Resolves with true once the kernel has everything that was written, with false after `limitMs`. Never leave
+   * without it: `process.exit()` drops what is queued.
+   */
+  flush(limitMs: number): Promise<boolean>;
+}
+
+export interface OutputOptions {
+  readonly mode: OutputMode;
+  /** The names of all services, so that `prefix` can pad them. */
+  readonly names: readonly string[];
+  /** Descriptors of the destinations. Default 1 and 2. */
+  readonly stdout?: number;
+  readonly stderr?: number;
+  /** False: no colour (`NO_COLOR`). Otherwise names are coloured where the destination is a terminal. */
+  readonly color?: boolean;
+  /**
+   * Makes a pipe: `[readEnd, writeEnd]`, both close-on-exec, or a number for an error: the reaper addon's `pipe`.
+   * Without it, Node's own `'pipe'` is taken, a socket pair, on which a child cannot open `/dev/stdout`.
+   */
+  readonly createPipe?: (() => readonly [number, number] | number) | undefined;
+}
+
+/** Makes the output of a run. */
+export function makeOutput(options: OutputOptions): Output {
+  if (options.mode === 'raw') return rawOutput;
+  const { stdout = 1, stderr = 2 } = options;
+  const destinations = {
+    stdout: { sink: openSink(stdout, { shared: false }), isTerminal: isatty(stdout) },
+    stderr: { sink: openSink(stderr, { shared: false }), isTerminal: isatty(stderr) },
+  };
+  sayOnceLost(destinations.stdout.sink, destinations.stderr.sink);
+  return {
+    stdio: (service) => {
+      const makeStream = (name: StreamName) =>
+        openStream(
+          name,
+          makeFormat(service, name, destinations[name].isTerminal, options),
+          destinations[name].sink,
+          options,
+        );
+      return makeChannel(makeStream('stdout'), makeStream('stderr'));
+    },
+    flush: async (limitMs) => {
+      const flushed = await Promise.all([
+        destinations.stdout.sink.flush(limitMs),
+        destinations.stderr.sink.flush(limitMs),
+      ]);
+      return flushed.every(Boolean);
+    },
+  };
+}
+
+type StreamName = 'stdout' | 'stderr';
+
+const rawOutput: Output = {
+  stdio: () => ({ stdout: 'inherit', stderr: 'inherit', started: () => {}, drained: async () => {} }),
+  flush: async () => true,
+};
+
+/** A log that is lost is worth one line, where there is somebody left to read it. */
+function sayOnceLost(stdout: Sink, stderr: Sink): void {
+  stdout.onceLost((code) => stderr.write(`tandem: cannot write to stdout (${code}): output of services is lost\n`));
+}
+
+function makeFormat(service: string, stream: StreamName, isTerminal: boolean, options: OutputOptions): Format {
+  if (options.mode === 'json') return jsonFormat(service, stream);
+  return prefixFormat(service, options.names, isTerminal && options.color !== false);
+}
+
+/** One stream of one process: the child's end, and our end once the child has been started. */
+interface OpenStream {
+  readonly childEnd: number | 'pipe';
+  attach(child: ChildProcess): void;
+  drained(limitMs: number): Promise<void>;
+}
+
+function openStream(name: StreamName, format: Format, sink: Sink, { createPipe }: OutputOptions): OpenStream {
+  const pipe = tryPipe(createPipe);
+  let stream: OutputStream | undefined;
+  return {
+    childEnd: pipe?.[1] ?? 'pipe',
+    attach(child) {
+      if (pipe !== undefined) closeSync(pipe[1]);
+      const source = pipe !== undefined ? new Socket({ fd: pipe[0], readable: true, writable: false }) : child[name];
+      if (source !== null) stream = readStream(source, format, sink);
+    },
+    drained: async (limitMs) => stream?.drained(limitMs),
+  };
+}
+
+/** Out of descriptors: `'pipe'` will fail for the same reason, and `spawn` reports it as its own error. */
+function tryPipe(createPipe: OutputOptions['createPipe']): readonly [number, number] | undefined {
+  const ends = createPipe?.();
+  return typeof ends === 'number' ? undefined : ends;
+}
+
+function makeChannel(stdout: OpenStream, stderr: OpenStream): OutputChannel {
+  return {
+    stdout: stdout.childEnd,
+    stderr: stderr.childEnd,
+    started(child) {
+      stdout.attach(child);
+      stderr.attach(child);
+    },
+    async drained(limitMs) {
+      await Promise.all([stdout.drained(limitMs), stderr.drained(limitMs)]);
+    },
+  };
+}

@@ -1,0 +1,78 @@
+/**
+ * The signals that tandem receives. This module is imported before any other: for PID 1 a signal without a handler is
+ * dropped, so the handlers stand before anything else is even loaded, and what comes early is kept until somebody
+ * listens.
+ *
+ * It only receives. What a signal means is decided by the listener.
+ */
+import { constants } from 'node:os';
+import type { SignalName } from '../core/spec.ts';
+
+/** The signals that mean something to a supervisor, or that its services may ask for. */
+const ordinary = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH'] as const;
+
+/**
+ * Never handled, as in tini: the first two cannot be, SIGCHLD and SIGPIPE are tandem's own, and those that report a
+ * fault of the process itself would be raised again and again by the instruction that a handler returns to. SIGPROF
+ * belongs to V8's profiler. Real-time signals have no names in Node: they cannot be handled at all.
+ */
+const untouched = [
+  'SIGKILL',
+  'SIGSTOP',
+  'SIGCHLD',
+  'SIGPIPE',
+  'SIGPROF',
+  'SIGSEGV',
+  'SIGBUS',
+  'SIGFPE',
+  'SIGILL',
+  'SIGABRT',
+  'SIGTRAP',
+  'SIGSYS',
+] as const;
+
+type Listener = (name: SignalName) => void;
+
+const early: SignalName[] = [];
+const handled = new Set<SignalName>();
+let listener: Listener = (name) => early.push(name);
+
+function receive(name: NodeJS.Signals): void {
+  listener(name);
+}
+
+function handle(names: readonly SignalName[]): void {
+  for (const name of names) {
+    if (handled.has(name)) continue;
+    handled.add(name);
+    process.on(name, receive);
+  }
+}
+
+/** Calls the listener for every signal from now on, and at once for those that came before. */
+export function onSignal(next: Listener): void {
+  listener = next;
+  for (const name of early.splice(0)) next(name);
+}
+
+/** Handles every signal that can be forwarded, terminal stops included: for `tandem -- CMD`. */
+export function handleAllSignals(): void {
+  // By number, because some have two names (SIGIO is SIGPOLL) and would be received twice.
+  const nameOf = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name as SignalName]));
+  for (const name of [...untouched, ...handled]) nameOf.delete(signalNumber(name));
+  handle([...nameOf.values()]);
+}
+
+/** Takes the handlers away again and re-raises what came early: for commands that supervise nothing. */
+export function ignoreSignals(): void {
+  for (const name of handled) process.off(name, receive);
+  handled.clear();
+  for (const name of early.splice(0)) process.kill(process.pid, name);
+}
+
+/** The number of a signal, as in `128+n`. 0 for a name that this system does not know. */
+export function signalNumber(name: SignalName): number {
+  return constants.signals[name as NodeJS.Signals] ?? 0;
+}
+
+handle(ordinary);

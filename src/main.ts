@@ -1,0 +1,254 @@
+/**
+ * The command line, wired to the flow: arguments, configuration, services, plan, supervisor, outcome, exit code.
+ * `live` is the story of a container's life. This is the only file that ends the process.
+ */
+
+// Signals first: from here on none is lost. An import for its effect alone is one that no formatter moves.
+import './host/signals.ts';
+import { join } from 'node:path';
+import { isatty } from 'node:tty';
+import { type Invocation, parseArguments } from './cli/arguments.ts';
+import type { Config, Remark } from './config/config.ts';
+import type { Surroundings } from './config/load.ts';
+import { ConfigError, UnavailableError } from './core/errors.ts';
+import { healthReport } from './core/health.ts';
+import { EX_CONFIG, EX_SOFTWARE, EX_UNAVAILABLE, exitCodeOf } from './core/outcome.ts';
+import { makePlan, type Plan } from './core/plan.ts';
+import type { LaunchFailure } from './core/ports.ts';
+import { type Requests, type StopPolicy, Supervisor } from './core/supervisor.ts';
+import { Chronicle, type Narrator, terseNarrator } from './host/chronicle.ts';
+import { sweepAll } from './host/groups.ts';
+import { closeStrayInspector } from './host/inspector.ts';
+import { flagsOf } from './host/known-flags.ts';
+import { holderOf } from './host/listeners.ts';
+import { type Log, makeLog } from './host/log.ts';
+import { makeMachine } from './host/machine.ts';
+import { native } from './host/native.ts';
+import { makeOutput } from './host/output.ts';
+import { writePlainly } from './host/own-output.ts';
+import { unusableCommands } from './host/preflight.ts';
+import { makeLauncher } from './host/processes.ts';
+import { startReaper } from './host/reaper.ts';
+import { heedCommandSignals, heedStopSignals } from './host/requests.ts';
+import { handleAllSignals, ignoreSignals, signalNumber } from './host/signals.ts';
+import { closeLostTerminals } from './host/terminal.ts';
+
+declare const TANDEM_VERSION: string;
+
+/** The most that the last lines of output are waited for when nobody reads them. */
+const flushLimitMs = 1_000;
+
+/** no-color.org: set and not empty, whatever it is. */
+const isColorWanted = !process.env['NO_COLOR'];
+
+/** What a life needs besides its plan. */
+interface Circumstances {
+  readonly narrator: Narrator;
+  readonly output: Config['output'];
+  readonly stopPolicy: StopPolicy;
+  /** What signals from outside mean. */
+  readonly heed: (supervisor: Supervisor) => Requests;
+  /** Opens the places where health is asked. */
+  readonly openHealth: (supervisor: Supervisor) => Promise<Closable>;
+}
+
+interface Closable {
+  close(): Promise<void>;
+}
+
+/** A container's life: everything is started, watched and stopped, and then nothing is left. */
+async function live(plan: Plan, circumstances: Circumstances): Promise<number> {
+  const { narrator, stopPolicy, heed, openHealth } = circumstances;
+  const { reaper } = native();
+  if (reaper) startReaper(reaper);
+  const output = makeOutput({
+    mode: circumstances.output,
+    names: plan.services.map(({ name }) => name),
+    createPipe: reaper && (() => reaper.pipe()),
+    color: isColorWanted,
+  });
+  const supervisor = new Supervisor(plan, makeMachine(makeLauncher({ output })), narrator, stopPolicy);
+  const health = await openHealth(supervisor);
+
+  const running = supervisor.run(heed(supervisor));
+  setImmediate(afterTheFirstSpawn, narrator);
+  const outcome = await running;
+
+  await sweepAll();
+  await output.flush(flushLimitMs);
+  const code = exitCodeOf(outcome, signalNumber);
+  await Promise.all([health.close(), narrator.end(outcome, code)]);
+  return code;
+}
+
+/** What costs milliseconds and can wait until the first child is on its way. */
+function afterTheFirstSpawn(narrator: Narrator): void {
+  closeStrayInspector();
+  narrator.begin();
+}
+
+/** `tandem run`: the services of a preset. */
+async function runPreset({ preset, only }: Invocation & { command: 'run' }): Promise<number> {
+  const { config, plan, remarks } = await planPreset(preset, only);
+  const unusable = unusableCommands(plan);
+  if (unusable.length > 0) return complain(unusable);
+  const { prepareFor } = await import('./presets/index.ts');
+  const prepared = await prepareFor(config);
+  const log = makeLog({ level: config.log.level, pretty: config.log.format === 'pretty', color: isColorWanted });
+  log.info({ version: TANDEM_VERSION, preset: config.preset.name, why: config.preset.reason }, 'tandem starts');
+  for (const { level, message, facts } of [...remarks, ...prepared]) log[level](facts, message);
+  for (const lost of native().missing) log.warn({ lost }, 'a native part is missing');
+  return live(plan, {
+    narrator: new Chronicle(log, plan.services),
+    output: config.output,
+    stopPolicy: { stopTimeoutMs: config.stop.timeoutMs, drainDelayMs: config.stop.drainDelayMs },
+    heed: (supervisor) => heedStopSignals(supervisor, log),
+    openHealth: (supervisor) => openHealth(supervisor, config, log),
+  });
+}
+
+/** Nothing is started if a command is missing: a shell's code if that is the only problem. */
+function complain(unusable: readonly LaunchFailure[]): number {
+  for (const { message } of unusable) process.stderr.write(`tandem: ${message}\n`);
+  const [first, ...others] = unusable;
+  if (!first) return 0;
+  return others.length === 0 ? first.code : EX_CONFIG;
+}
+
+/** From the environment to a plan. Starts and writes nothing. */
+async function planPreset(flag: string | undefined, only: readonly string[]) {
+  const { choosePreset, selectServices, servicesFor, unknownServices } = await import('./presets/index.ts');
+  const { loadConfig } = await import('./config/load.ts');
+  const { readCgroup } = await import('./host/cgroup.ts');
+  const surroundings: Surroundings = {
+    environment: process.env,
+    cwd: process.cwd(),
+    installDir: join(__dirname, '..'),
+    isTerminal: isatty,
+  };
+  const config = await loadConfig(surroundings, choosePreset(surroundings, flag), unknownServices(only));
+  const { specs, remarks } = await servicesFor(config, {
+    // Only where a number of workers has to be found out.
+    get resources() {
+      return readCgroup();
+    },
+    flagsOf,
+    holderOf,
+  });
+  const plan = makePlan(selectServices(specs, only));
+  return { config, plan, remarks: [...config.remarks, ...remarks] satisfies Remark[] };
+}
+
+/** The control socket and the health port, bound before anything starts. */
+async function openHealth(supervisor: Supervisor, { health, environment }: Config, log: Log): Promise<Closable> {
+  const { listen } = await import('./http/server.ts');
+  const { runtimeDirs } = await import('./http/runtime-dir.ts');
+  const startedAt = performance.now();
+  return listen({
+    runtimeDirs: runtimeDirs(environment),
+    address: health.port === undefined ? undefined : { host: health.host, port: health.port },
+    holderOf,
+    onProblem: (problem) => log.warn({ problem }, 'health cannot be asked everywhere'),
+    report: () => {
+      const { views, ending } = supervisor;
+      return healthReport({ views, ending, now: performance.now(), startedAt, version: TANDEM_VERSION });
+    },
+  });
+}
+
+/** `tandem -- CMD`: one command in the foreground, as under tini. Silent: the output is the command's own. */
+async function runCommand({ argv }: Invocation & { command: 'exec' }): Promise<number> {
+  handleAllSignals();
+  const { commandServices } = await import('./presets/command.ts');
+  const plan = makePlan(commandServices(argv, { environment: process.env, cwd: workingDirectory() }));
+  return live(plan, {
+    narrator: terseNarrator,
+    output: 'raw',
+    stopPolicy: { stopTimeoutMs: 0, drainDelayMs: 0 },
+    heed: heedCommandSignals,
+    openHealth: async () => ({ close: async () => {} }),
+  });
+}
+
+/** A directory that was removed, or that may not be entered, has no name; a command can be run there all the same. */
+function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch {
+    return '/';
+  }
+}
+
+/** `tandem check`: the plan, printed. */
+async function check({ preset, only, json }: Invocation & { command: 'check' }): Promise<number> {
+  const { config, plan, remarks } = await planPreset(preset, only);
+  const { describePlan } = await import('./cli/check.ts');
+  await print(describePlan({ config, plan, remarks, lost: native().missing }, json));
+  return complain(unusableCommands(plan));
+}
+
+/** `tandem health`: 0 or 1. */
+async function health({ url, timeoutMs }: Invocation & { command: 'health' }): Promise<number> {
+  const { runHealth, defaultHealthTimeoutMs } = await import('./cli/health.ts');
+  return runHealth({ url, timeoutMs: timeoutMs ?? defaultHealthTimeoutMs, env: process.env });
+}
+
+/** Resolves when stdout has it all, however slow its reader is; or when nobody reads. */
+function print(text: string): Promise<void> {
+  return new Promise((resolve) => {
+    process.stdout.on('error', () => resolve());
+    process.stdout.write(text, () => resolve());
+  });
+}
+
+async function main(): Promise<number> {
+  const invocation = parseArguments(process.argv.slice(2));
+  if (invocation.command === 'run') return runPreset(invocation);
+  if (invocation.command === 'exec') return runCommand(invocation);
+  // From here on nothing is supervised: signals mean what they always mean.
+  ignoreSignals();
+  switch (invocation.command) {
+    case 'health':
+      return health(invocation);
+    case 'check':
+      return check(invocation);
+    case 'help':
+      await print(invocation.text);
+      return 0;
+    case 'version':
+      await print(`${TANDEM_VERSION}\n`);
+      return 0;
+    case 'refused':
+      process.stderr.write(`tandem: ${invocation.message}\n`);
+      return invocation.code;
+  }
+}
+
+/** Bad input and what is taken end with their own code; everything else is a bug. */
+function codeOfError(error: unknown): number {
+  if (error instanceof ConfigError) {
+    const lines = error.problems.map(({ subject, message }) => `  ${subject}: ${message}\n`);
+    process.stderr.write(`tandem: cannot start, nothing was started:\n${lines.join('')}`);
+    return EX_CONFIG;
+  }
+  if (error instanceof UnavailableError) {
+    process.stderr.write(`tandem: ${error.message}\n`);
+    return EX_UNAVAILABLE;
+  }
+  process.stderr.write(`tandem: a bug in tandem: ${error instanceof Error ? error.stack : String(error)}\n`);
+  return EX_SOFTWARE;
+}
+
+/**
+ * Ends the process, at once where the addon can: Node's own end takes milliseconds, and for ever while one of its threads is
+ * stuck in a write that nobody reads.
+ */
+function leave(code: number): never {
+  native().reaper?.exit(code);
+  closeLostTerminals();
+  process.exit(code);
+}
+
+writePlainly();
+process.on('uncaughtException', (error) => leave(codeOfError(error)));
+main().then(leave, (error) => leave(codeOfError(error)));

@@ -1,0 +1,201 @@
+/*
+ * launch: sets a process up in the ways that Node cannot, then becomes the command (exec). tandem starts every service
+ * through it.
+ *
+ *   launch [OPTION…] -- PATH ARGV0 [ARG…]
+ *
+ *   --session          a session of its own
+ *   --group            a process group of its own in the same session
+ *   --foreground       --group, and the terminal on stdin is handed to it if the parent's group has it
+ *   --nofile SOFT      the soft limit of open files; the hard one stays
+ *   --note-nofile      puts the soft limit into TANDEM_NOFILE unless it is set: Node raises the limit when it starts
+ *   --groups G,G       supplementary groups; none if --uid is given without it
+ *   --gid GID
+ *   --uid UID
+ *   --no-new-privs     nothing that it execs gains privileges
+ *   --die-with PID     SIGKILL when the parent dies; PID is the parent, so that one which is dead already is noticed
+ *   --report FD        failures are written to FD as "CODE MESSAGE" and not to stderr; closed by a successful exec
+ *
+ * The options are carried out in this order, however they are given. Signals are set to their defaults, nothing is
+ * blocked, and the environment is handed on as it is. A failure exits like a shell: 127 not found, 126 any other reason.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { NOT_FOUND = 127, CANNOT_RUN = 126 };
+enum { MAX_GROUPS = 1024 };
+
+static struct {
+  int session, group, foreground, note_nofile, no_new_privileges, has_groups;
+  long nofile, gid, uid, parent, report;
+  gid_t groups[MAX_GROUPS];
+  size_t group_count;
+} options = {.nofile = -1, .gid = -1, .uid = -1, .parent = -1, .report = -1};
+
+static int has_terminal;
+
+static void hand_terminal_to(pid_t group) {
+  sigset_t ttou;
+  sigemptyset(&ttou);
+  sigaddset(&ttou, SIGTTOU); /* else asking from the background would stop this process */
+  sigprocmask(SIG_BLOCK, &ttou, NULL);
+  if (tcsetpgrp(STDIN_FILENO, group) == 0) has_terminal = group == getpgrp();
+}
+
+static _Noreturn void fail(int code, const char *what, const char *why) {
+  if (has_terminal) hand_terminal_to(getpgid(getppid()));
+  if (options.report >= 0)
+    dprintf((int)options.report, "%d %s: %s", code, what, why);
+  else
+    dprintf(STDERR_FILENO, "cannot start: %s: %s\n", what, why);
+  _exit(code);
+}
+
+static void must(int result, const char *what) {
+  if (result != 0) fail(CANNOT_RUN, what, strerror(errno));
+}
+
+/* A number of nothing but digits; `*end` is where it stops. */
+static long digits(const char *option, const char *text, char **end) {
+  errno = 0;
+  long value = strtol(text, end, 10);
+  if (*text < '0' || *text > '9' || errno != 0 || value > UINT_MAX) fail(CANNOT_RUN, option, "not a number");
+  return value;
+}
+
+static long number(const char *option, const char *text) {
+  char *end;
+  long value = digits(option, text, &end);
+  if (*end != '\0') fail(CANNOT_RUN, option, "not a number");
+  return value;
+}
+
+static void read_groups(const char *text) {
+  options.has_groups = 1;
+  while (*text != '\0') {
+    if (options.group_count == MAX_GROUPS) fail(CANNOT_RUN, "--groups", "too many");
+    char *end;
+    options.groups[options.group_count++] = (gid_t)digits("--groups", text, &end);
+    if (*end != '\0' && *end != ',') fail(CANNOT_RUN, "--groups", "not a list of numbers");
+    text = *end == ',' ? end + 1 : end;
+  }
+}
+
+static int read_flag(const char *name) {
+  if (strcmp(name, "--session") == 0) return options.session = 1;
+  if (strcmp(name, "--group") == 0) return options.group = 1;
+  if (strcmp(name, "--foreground") == 0) return options.foreground = options.group = 1;
+  if (strcmp(name, "--note-nofile") == 0) return options.note_nofile = 1;
+  if (strcmp(name, "--no-new-privs") == 0) return options.no_new_privileges = 1;
+  return 0;
+}
+
+static void read_value(const char *name, const char *value) {
+  if (strcmp(name, "--nofile") == 0) options.nofile = number(name, value);
+  else if (strcmp(name, "--groups") == 0) read_groups(value);
+  else if (strcmp(name, "--gid") == 0) options.gid = number(name, value);
+  else if (strcmp(name, "--uid") == 0) options.uid = number(name, value);
+  else if (strcmp(name, "--die-with") == 0) options.parent = number(name, value);
+  else if (strcmp(name, "--report") == 0) options.report = number(name, value);
+  else fail(CANNOT_RUN, name, "unknown option of launch");
+}
+
+/* Returns the words after `--`. */
+static char **read_options(char **words) {
+  for (; *words != NULL; words++) {
+    if (strcmp(*words, "--") == 0) return words + 1;
+    if (read_flag(*words)) continue;
+    if (words[1] == NULL) break;
+    read_value(words[0], words[1]);
+    words++;
+  }
+  fail(CANNOT_RUN, "usage", "launch [OPTION…] -- PATH ARGV0 [ARG…]");
+}
+
+static void set_session_and_terminal(void) {
+  if (options.session && setsid() < 0) must(-1, "setsid");
+  if (options.group) must(setpgid(0, 0), "setpgid");
+  if (options.foreground && isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgid(getppid()))
+    hand_terminal_to(getpgrp());
+}
+
+static void set_file_limit(void) {
+  struct rlimit limit;
+  must(getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
+  if (options.note_nofile && limit.rlim_cur != RLIM_INFINITY) {
+    char text[24];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)limit.rlim_cur);
+    must(setenv("TANDEM_NOFILE", text, 0), "setenv");
+  }
+  if (options.nofile < 0) return;
+  rlim_t soft = (rlim_t)options.nofile;
+  limit.rlim_cur = soft < limit.rlim_max ? soft : limit.rlim_max;
+  must(setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
+}
+
+/* Groups before uid: who has given up root may no longer change them. */
+static void set_identity(void) {
+  gid_t gid = (gid_t)options.gid;
+  uid_t uid = (uid_t)options.uid;
+  if (options.has_groups || options.uid >= 0) must(setgroups(options.group_count, options.groups), "setgroups");
+  if (options.gid >= 0) must(setresgid(gid, gid, gid), "setgid");
+  if (options.uid >= 0) must(setresuid(uid, uid, uid), "setuid");
+  if (options.no_new_privileges) must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no-new-privs");
+}
+
+/* After the identity, because the kernel forgets it when that changes. */
+static void tie_to_parent(void) {
+  if (options.parent < 0) return;
+  must(prctl(PR_SET_PDEATHSIG, SIGKILL), "die-with");
+  if (getppid() != (pid_t)options.parent) raise(SIGKILL);
+}
+
+static void reset_signals(void) {
+  for (int signal_number = 1; signal_number < NSIG; signal_number++) signal(signal_number, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* A text file without a `#!` line is the shell's, as in execvp. */
+static void exec_by_shell(char *path, char **argv) {
+  size_t count = 0;
+  while (argv[count] != NULL) count++;
+  char **words = calloc(count + 2, sizeof *words);
+  if (words == NULL) return;
+  words[0] = "/bin/sh";
+  words[1] = path;
+  if (count > 1) memcpy(words + 2, argv + 1, (count - 1) * sizeof *words);
+  execve(words[0], words, environ);
+}
+
+int main(int argc, char **argv) {
+  (void)argc;
+  char **command = read_options(argv + 1);
+  if (command[0] == NULL || command[1] == NULL) fail(CANNOT_RUN, "usage", "PATH and ARGV0 are missing");
+  char *path = command[0];
+
+  if (options.report >= 0) must(fcntl((int)options.report, F_SETFD, FD_CLOEXEC), "--report");
+  set_session_and_terminal();
+  set_file_limit();
+  set_identity();
+  tie_to_parent();
+  reset_signals();
+  execve(path, command + 1, environ);
+  if (errno == ENOEXEC) exec_by_shell(path, command + 1);
+
+  int error = errno;
+  int interpreter_missing = error == ENOENT && access(path, F_OK) == 0;
+  fail(error == ENOENT ? NOT_FOUND : CANNOT_RUN, path,
+       interpreter_missing ? "its interpreter is not found" : strerror(error));
+}

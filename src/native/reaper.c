@@ -1,0 +1,154 @@
+/*
+ * The addon: the few system calls that a PID 1 needs and JavaScript lacks.
+ *
+ * It calls the kernel directly and links no libc, so that one binary of a few kilobytes loads into every Node version,
+ * on glibc and on musl. libc's headers are used for names and layouts alone. Every function is one system call, or two;
+ * what they are good for is decided in src/host. Errors are negative errno values, as the kernel returns them.
+ */
+#define _GNU_SOURCE
+#define NAPI_VERSION 8
+#include <fcntl.h>
+#include <node_api.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#define KERNEL_SIGSET_BYTES 8
+
+#if defined(__x86_64__)
+static long kernel(long number, long a, long b, long c, long d, long e) {
+  register long r10 __asm__("r10") = d;
+  register long r8 __asm__("r8") = e;
+  long result;
+  __asm__ volatile("syscall"
+                   : "=a"(result)
+                   : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
+                   : "rcx", "r11", "memory");
+  return result;
+}
+#elif defined(__aarch64__)
+static long kernel(long number, long a, long b, long c, long d, long e) {
+  register long x8 __asm__("x8") = number;
+  register long x0 __asm__("x0") = a;
+  register long x1 __asm__("x1") = b;
+  register long x2 __asm__("x2") = c;
+  register long x3 __asm__("x3") = d;
+  register long x4 __asm__("x4") = e;
+  __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4) : "memory");
+  return x0;
+}
+#else
+#error "tandem's addon knows the system calls of x86_64 and aarch64 only"
+#endif
+
+static napi_value number(napi_env env, long value) {
+  napi_value result = NULL;
+  napi_create_int64(env, value, &result);
+  return result;
+}
+
+static napi_value boolean(napi_env env, int value) {
+  napi_value result = NULL;
+  napi_get_boolean(env, value != 0, &result);
+  return result;
+}
+
+/* Reads `count` numbers from the call; what is missing or no number is 0, which none of the calls below accepts. */
+static void arguments(napi_env env, napi_callback_info info, size_t count, int32_t *values) {
+  napi_value given[2];
+  napi_get_cb_info(env, info, &count, given, NULL, NULL);
+  for (size_t i = 0; i < count; i++) {
+    values[i] = 0;
+    napi_get_value_int32(env, given[i], &values[i]);
+  }
+}
+
+/* peekZombie(): pid of the next ended child, left uncollected; 0: there is none. */
+static napi_value peek_zombie(napi_env env, napi_callback_info info) {
+  (void)info;
+  siginfo_t child;
+  child.si_pid = 0;
+  long error = kernel(SYS_waitid, P_ALL, 0, (long)&child, WEXITED | WNOHANG | WNOWAIT, 0);
+  return number(env, error < 0 ? error : child.si_pid);
+}
+
+/* reap(pid): true: collected; false: that child has not ended. Never waits for a group or for "any child". */
+static napi_value reap(napi_env env, napi_callback_info info) {
+  int32_t pid;
+  arguments(env, info, 1, &pid);
+  if (pid <= 0) return boolean(env, 0);
+  long collected = kernel(SYS_wait4, pid, 0, WNOHANG, 0, 0);
+  return collected < 0 ? number(env, collected) : boolean(env, collected == pid);
+}
+
+/* becomeSubreaper(): true: from now on orphans below this process become its children. */
+static napi_value become_subreaper(napi_env env, napi_callback_info info) {
+  (void)info;
+  return boolean(env, kernel(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
+}
+
+/* pipe(): [read end, write end], both closed on exec. Node's own 'pipe' is a pair of sockets. */
+static napi_value make_pipe(napi_env env, napi_callback_info info) {
+  (void)info;
+  int ends[2];
+  long error = kernel(SYS_pipe2, (long)ends, O_CLOEXEC, 0, 0, 0);
+  if (error < 0) return number(env, error);
+  napi_value result = NULL;
+  napi_create_array_with_length(env, 2, &result);
+  napi_set_element(env, result, 0, number(env, ends[0]));
+  napi_set_element(env, result, 1, number(env, ends[1]));
+  return result;
+}
+
+/* setPipeSize(fd, bytes): the size that the kernel gave, at least what was asked. */
+static napi_value set_pipe_size(napi_env env, napi_callback_info info) {
+  int32_t values[2];
+  arguments(env, info, 2, values);
+  return number(env, kernel(SYS_fcntl, values[0], F_SETPIPE_SZ, values[1], 0, 0));
+}
+
+/*
+ * takeTerminal(group): 0: this process' group is the foreground group of the terminal on stdin again. Only taken back
+ * from `group`; if any other holds it, nothing happens. SIGTTOU is blocked because asking from the background raises it.
+ */
+static napi_value take_terminal(napi_env env, napi_callback_info info) {
+  int32_t group;
+  arguments(env, info, 1, &group);
+  int holder = 0;
+  long error = kernel(SYS_ioctl, 0, TIOCGPGRP, (long)&holder, 0, 0);
+  if (error < 0 || holder != group) return number(env, error);
+
+  int own = (int)kernel(SYS_getpgid, 0, 0, 0, 0, 0);
+  unsigned long blocked = 1UL << (SIGTTOU - 1);
+  unsigned long before;
+  kernel(SYS_rt_sigprocmask, SIG_BLOCK, (long)&blocked, (long)&before, KERNEL_SIGSET_BYTES, 0);
+  error = kernel(SYS_ioctl, 0, TIOCSPGRP, (long)&own, 0, 0);
+  kernel(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, KERNEL_SIGSET_BYTES, 0);
+  return number(env, error);
+}
+
+/* exit(code): ends the process at once, whatever its other threads wait for. */
+static napi_value exit_group(napi_env env, napi_callback_info info) {
+  int32_t values[1];
+  arguments(env, info, 1, values);
+  return number(env, kernel(SYS_exit_group, values[0], 0, 0, 0, 0));
+}
+
+static void export(napi_env env, napi_value exports, const char *name, napi_callback callback) {
+  napi_value function = NULL;
+  napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, NULL, &function);
+  napi_set_named_property(env, exports, name, function);
+}
+
+NAPI_MODULE_INIT() {
+  export(env, exports, "peekZombie", peek_zombie);
+  export(env, exports, "reap", reap);
+  export(env, exports, "becomeSubreaper", become_subreaper);
+  export(env, exports, "pipe", make_pipe);
+  export(env, exports, "setPipeSize", set_pipe_size);
+  export(env, exports, "takeTerminal", take_terminal);
+  export(env, exports, "exit", exit_group);
+  return exports;
+}

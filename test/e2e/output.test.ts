@@ -1,0 +1,105 @@
+/** The services' output through the shipped form: every line, in order, whoever reads it and however slowly. */
+import { closeSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Test, test } from 'tap';
+import { forms, type Name, type Pair, runPair } from '../fixtures/e2e-run-pair.ts';
+import { type Mode, SlowReader } from '../fixtures/e2e-run-reader.ts';
+import { makePipe } from '../support/pipe.ts';
+import { node } from '../support/run-tandem.ts';
+import { until } from '../support/until.ts';
+
+const linesEach = 500_000;
+const maxRssKib = 150 * 1024;
+const modes = ['raw', 'prefix', 'json'] as const;
+
+for (const { form, asInit } of forms) {
+  for (const mode of modes) {
+    test(`B13 ${form}, ${mode}: a million lines of two services through a slow pipe, every one and in order`, {
+      timeout: 60_000,
+    }, async (t) => {
+      const [readEnd, writeEnd] = makePipe();
+      const reader = new SlowReader(readEnd, mode);
+      t.teardown(() => reader.close());
+      const pair = await runWriters(t, { mode, asInit, stdout: writeEnd, count: linesEach });
+      closeSync(writeEnd);
+      await Promise.all([pair.entry('gateway', 'started'), pair.entry('hub', 'started')]);
+      const isWritten = () => hasWritten(pair, 'gateway') || hasWritten(pair, 'hub');
+      await t.rejects(until('one has written all', isWritten, { withinMs: 500 }), 'nobody reads, so nobody writes on');
+      reader.start();
+      await until('all is written', () => hasWritten(pair, 'gateway') && hasWritten(pair, 'hub'), { withinMs: 50_000 });
+
+      // What is not yet read lies in pipes and in tandem: none of it may be lost by its end.
+      reader.pause();
+      const peakKib = peakRssKib(await pair.pid());
+      await pair.signal('SIGTERM');
+      await pair.record({ service: 'gateway', to: 'stopped' });
+      reader.start();
+      t.equal((await pair.exited).code, 0);
+      await reader.ended;
+      t.same(reader.misshapen, []);
+      t.same(reader.counts, { gateway: linesEach, hub: linesEach });
+      t.ok(peakKib < maxRssKib, `${Math.round(peakKib / 1024)} MiB at most`);
+      t.comment(`${Math.round(peakKib / 1024)} MiB`);
+    });
+  }
+}
+
+for (const mode of modes) {
+  test(`B13 ${mode}: a reader of stdout that goes away ends neither tandem nor a service`, async (t) => {
+    const [readEnd, writeEnd] = makePipe();
+    const pair = await runWriters(t, { mode, stdout: writeEnd, count: 0 });
+    closeSync(writeEnd);
+    await pair.entry('hub', 'started');
+    closeSync(readEnd);
+    await Promise.all([pair.entry('gateway', 'unread'), pair.entry('hub', 'unread')]);
+    await pair.signal('SIGTERM');
+    t.equal((await pair.exited).code, 0);
+    t.same(pair.survivors(), []);
+  });
+
+  test(`B13 ${mode}: a reader of stderr that goes away ends nothing either`, async (t) => {
+    const pair = await runPair(t, { env: { TANDEM_OUTPUT: mode } });
+    pair.child.stderr?.destroy();
+    await pair.entry('hub', 'answers');
+    await pair.signal('SIGTERM');
+    t.equal((await pair.exited).code, 0);
+    t.same(pair.events().slice(-4), ['hub SIGTERM', 'hub end', 'gateway SIGTERM', 'gateway end']);
+  });
+
+  test(`B13 ${mode}: stdout goes to stdout and stderr to stderr`, async (t) => {
+    const hub = `sh -c 'echo to stdout; echo to stderr >&2; exec sleep 1000'`;
+    const pair = await runPair(t, { hub, env: { TANDEM_OUTPUT: mode, GATEWAY_SKIP_START: '1' } });
+    await until('both are there', () => /to stdout/.test(pair.stdout) && /to stderr/.test(pair.stderr));
+    t.notMatch(pair.stdout, /to stderr/);
+    t.notMatch(pair.stderr, /to stdout/);
+  });
+}
+
+interface WriterOptions {
+  readonly mode: Mode;
+  readonly asInit?: boolean;
+  readonly stdout: number;
+  readonly count: number;
+}
+
+/** Ready by their ports alone, so that both write side by side almost from the start. */
+function runWriters(t: Test, { mode, asInit = false, stdout, count }: WriterOptions): Promise<Pair> {
+  const writer = join(import.meta.dirname, '../fixtures/e2e-run-writer.cjs');
+  const command = (name: Name) => `${node} ${writer} ${name} ${count}`;
+  return runPair(t, {
+    asInit,
+    stdout,
+    gateway: command('gateway'),
+    hub: command('hub'),
+    env: { TANDEM_OUTPUT: mode, GW_HEALTH_PATH: '', HUB_HEALTH_PATH: '' },
+  });
+}
+
+function hasWritten(pair: Pair, name: Name): boolean {
+  return pair.events().includes(`${name} written`);
+}
+
+/** `VmHWM` is the most that it ever had. */
+function peakRssKib(pid: number): number {
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+}

@@ -1,0 +1,97 @@
+/** The scripts for the container, without an engine: what is asked of one is written down by a stand-in. */
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+
+const scriptsDir = join(import.meta.dirname, '../../scripts');
+const scripts = ['build_container.sh', 'run_container.sh'] as const;
+
+/** An engine that does nothing but keep its words, one a line. */
+function makeEngine(t: Test) {
+  const directory = t.testdir({});
+  const [path, log] = [join(directory, 'engine'), join(directory, 'words')];
+  writeFileSync(path, `#!/bin/sh\nprintf '%s\\n' "$@" >> '${log}'\n`);
+  chmodSync(path, 0o755);
+  return { path, words: () => (existsSync(log) ? readFileSync(log, 'utf8').trimEnd().split('\n') : []) };
+}
+
+function run(t: Test, name: string, words: readonly string[]) {
+  const engine = makeEngine(t);
+  const env = { ...process.env, CONTAINER_ENGINE: engine.path };
+  const { status, stdout, stderr } = spawnSync(join(scriptsDir, name), words, { env, encoding: 'utf8' });
+  return { code: status, stdout, stderr, words: engine.words() };
+}
+
+for (const name of scripts) {
+  t.test(`B15 ${name} -h prints the usage`, async (t) => {
+    t.match(run(t, name, ['-h']), { code: 0, stdout: `usage: scripts/${name}`, stderr: '', words: [] });
+    t.equal(run(t, name, ['--help']).code, 0);
+  });
+
+  const wrong = [['--nonsense'], ['word'], ['--image'], ['--tag', '']];
+  for (const words of wrong) {
+    t.test(`B15 ${name} ${words.join(' ')}: 2 with the usage, and the engine is not asked`, async (t) => {
+      t.match(run(t, name, words), { code: 2, stdout: '', stderr: `usage: scripts/${name}`, words: [] });
+    });
+  }
+}
+
+for (const port of ['0', '65536', 'abc', '127.0.0.1:', '-1']) {
+  t.test(`B15 run_container.sh --app-port ${port} is refused`, async (t) => {
+    t.match(run(t, 'run_container.sh', ['--app-port', port]), { code: 2, stderr: port, words: [] });
+  });
+}
+
+t.test('B15 run_container.sh refuses a file that is not there', async (t) => {
+  t.match(run(t, 'run_container.sh', ['--env-file', '/no/such']), { code: 1, stderr: '/no/such', words: [] });
+});
+
+t.test('B15 build_container.sh says all that was asked to the engine', async (t) => {
+  const asked = ['-i', 'hub', '-t', '1.0', '--dev', '--skip-gateway-setup', '--platform', 'linux/arm64', '--no-cache'];
+  const { code, stdout, words } = run(t, 'build_container.sh', [
+    ...asked,
+    '--pull',
+    '--hub',
+    scriptsDir,
+    '--',
+    '--load',
+  ]);
+  t.equal(code, 0);
+  t.equal(stdout, 'built hub:1.0\n');
+  const line = ` ${words.join(' ')} `;
+  for (const part of [
+    ...['build --file', '--target matrix', '--tag hub:1.0', '--platform linux/arm64', '--no-cache', '--pull', '--load'],
+    ...['HUB_INSTALL_TARGET=dev', 'SKIP_GATEWAY_SETUP=1', `hub=${scriptsDir}`, 'image.version=1.0'],
+  ]) {
+    t.ok(line.includes(`${part} `) || line.includes(`.${part} `), part);
+  }
+});
+
+t.test('B15 without a tag the image is named after git, and latest', async (t) => {
+  const { stdout } = run(t, 'build_container.sh', ['--hub', scriptsDir]);
+  t.match(stdout, /^built matrix-hub:\S+\nbuilt matrix-hub:latest\n$/);
+});
+
+t.test('B15 --buildx builds with buildx, and loads the image', async (t) => {
+  t.same(run(t, 'build_container.sh', ['--buildx', '--hub', scriptsDir]).words.slice(0, 3), [
+    'buildx',
+    'build',
+    '--load',
+  ]);
+});
+
+t.test('B15 hub sources that are neither a directory nor a URL are refused', async (t) => {
+  t.match(run(t, 'build_container.sh', ['--hub', 'no-such']), { code: 1, stderr: 'no-such', words: [] });
+});
+
+/** In CI nothing may be skipped. */
+const mayCheck = process.env['CI'] === 'true' || spawnSync('shellcheck', ['--version']).status === 0;
+t.test('B15 shellcheck has nothing to say', { skip: mayCheck ? false : 'no shellcheck here' }, async (t) => {
+  const { status, stdout } = spawnSync(
+    'shellcheck',
+    scripts.map((name) => join(scriptsDir, name)),
+    { encoding: 'utf8' },
+  );
+  t.equal(status, 0, stdout);
+});

@@ -1,0 +1,136 @@
+/** Runs the shipped form, `dist/tandem.cjs`, as its users do: by itself, or as PID 1 of a namespace of its own. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import { until } from './until.ts';
+
+export const program = join(import.meta.dirname, '../../dist/tandem.cjs');
+
+/** The Node under test: the one that runs the tests. */
+export const node = process.execPath;
+
+export interface Running {
+  readonly child: ChildProcess;
+  /** The pid of tandem itself, also inside `unshare`. */
+  pid(): Promise<number>;
+  /** Everything so far. */
+  readonly stdout: string;
+  readonly stderr: string;
+  /** tandem's own records so far. */
+  records(): LogRecord[];
+  /** Resolves once a record has these fields. */
+  record(fields: Partial<LogRecord>): Promise<LogRecord>;
+  /** The exit code, 128+n for a signal. */
+  exited: Promise<{ code: number; afterMs: number }>;
+  signal(name: NodeJS.Signals): Promise<void>;
+}
+
+export interface LogRecord {
+  readonly msg: string;
+  /** pino's number: 30 info, 40 warn, 50 error. */
+  readonly level: number;
+  readonly service?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly reason?: string;
+  readonly pid?: number;
+  readonly code?: number;
+  readonly time: number;
+}
+
+export interface RunOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  /** As PID 1 in pid and mount namespaces of its own. */
+  readonly asInit?: boolean;
+  readonly stdio?: 'ignore' | 'pipe' | 'inherit';
+  /** A descriptor in place of the pipe; `Running.stdout` then stays empty. */
+  readonly stdout?: number;
+}
+
+/** What every run needs to keep out of the way of others: no health port, a runtime directory of its own. */
+export function quietEnvironment(t: Test): Record<string, string> {
+  return {
+    PATH: process.env['PATH'] ?? '',
+    HOME: process.env['HOME'] ?? '/',
+    TANDEM_HEALTH_PORT: '',
+    TANDEM_RUNTIME_DIR: t.testdir({}),
+    TANDEM_LOG_FORMAT: 'json',
+  };
+}
+
+/** Starts tandem with these arguments; it is killed at the end of the test if it is still there. */
+export function runTandem(t: Test, args: readonly string[], options: RunOptions = {}): Running {
+  const { env = {}, cwd, asInit = false, stdio = 'ignore', stdout: stdoutEnd = 'pipe' } = options;
+  const words = [...(asInit ? unshare : []), node, program, ...args];
+  const [file, ...rest] = inEnvironment({ PATH: process.env['PATH'] ?? '', ...env }, words);
+  const startedAt = performance.now();
+  const child = spawn(file, rest, { cwd, stdio: [stdio, stdoutEnd, 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout?.on('data', (chunk: Buffer) => {
+    stdout += chunk.toString();
+  });
+  child.stderr?.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString();
+  });
+  const exited = new Promise<{ code: number; afterMs: number }>((resolve) => {
+    child.on('close', (code, signal) => {
+      resolve({ code: code ?? 128 + constants.signals[signal ?? 'SIGKILL'], afterMs: performance.now() - startedAt });
+    });
+  });
+  t.teardown(() => child.kill('SIGKILL'));
+  const running: Running = {
+    child,
+    exited,
+    get stdout() {
+      return stdout;
+    },
+    get stderr() {
+      return stderr;
+    },
+    records: () => stderr.split('\n').flatMap(parseRecord),
+    record: (fields) =>
+      until(`a record has ${JSON.stringify(fields)}`, () =>
+        running.records().find((record) => has(record, fields)),
+      ).catch((error: Error) => {
+        throw new Error(`${error.message}; stderr:\n${stderr}`);
+      }),
+    pid: async () => (asInit ? until('init runs', () => childOf(child.pid ?? 0)) : (child.pid ?? 0)),
+    signal: async (name) => {
+      process.kill(await running.pid(), name);
+    },
+  };
+  return running;
+}
+
+/**
+ * The words that run a program in this environment and nothing else. Left to `spawn`, tap would add NODE_OPTIONS to it: then
+ * every tandem would load tap's own code first, with signal handlers of its own.
+ */
+export function inEnvironment(env: Readonly<Record<string, string>>, words: readonly string[]): [string, ...string[]] {
+  return ['env', '-i', ...Object.entries(env).map(([name, value]) => `${name}=${value}`), ...words];
+}
+
+const unshare = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
+
+function parseRecord(line: string): LogRecord[] {
+  try {
+    const record: unknown = JSON.parse(line);
+    return typeof record === 'object' && record !== null && 'msg' in record ? [record as LogRecord] : [];
+  } catch {
+    return [];
+  }
+}
+
+function has(record: LogRecord, fields: Partial<LogRecord>): boolean {
+  return Object.entries(fields).every(([key, value]) => record[key as keyof LogRecord] === value);
+}
+
+/** unshare blocks TERM in itself, so signals go to its only child: PID 1 of the namespace. */
+function childOf(pid: number): number | undefined {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  return children === '' ? undefined : Number(children.split(' ')[0]);
+}

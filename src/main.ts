@@ -193,6 +193,15 @@ async function health({ url, timeoutMs }: Invocation & { command: 'health' }): P
   return runHealth({ url, timeoutMs: timeoutMs ?? defaultHealthTimeoutMs, env: process.env });
 }
 
+/** `tandem status`: 0 or 1. */
+async function status({ json }: Invocation & { command: 'status' }): Promise<number> {
+  const { readStatus, statusTimeoutMs } = await import('./cli/status.ts');
+  const { code, text } = await readStatus({ json, timeoutMs: statusTimeoutMs, env: process.env });
+  if (code === 0) await print(text);
+  else process.stderr.write(text);
+  return code;
+}
+
 /** Resolves when stdout has it all, however slow its reader is; or when nobody reads. */
 function print(text: string): Promise<void> {
   return new Promise((resolve) => {
@@ -212,6 +221,8 @@ async function main(): Promise<number> {
       return health(invocation);
     case 'check':
       return check(invocation);
+    case 'status':
+      return status(invocation);
     case 'help':
       await print(invocation.text);
       return 0;

@@ -17,6 +17,7 @@ export type Invocation =
       readonly only: readonly string[];
       readonly json: boolean;
     }
+  | { readonly command: 'status'; readonly json: boolean }
   | { readonly command: 'health'; readonly url: string | undefined; readonly timeoutMs: number | undefined }
   /** `tandem -- CMD ARG…`. */
   | { readonly command: 'exec'; readonly argv: readonly [string, ...string[]] }
@@ -37,6 +38,7 @@ type FlagKind = 'value' | 'list' | 'switch';
 const flagsOf = {
   run: { preset: 'value', only: 'list' },
   check: { preset: 'value', only: 'list', json: 'switch' },
+  status: { json: 'switch' },
   health: { url: 'value', timeout: 'value' },
 } as const satisfies Record<CommandName, Readonly<Record<string, FlagKind>>>;
 
@@ -81,6 +83,8 @@ function invocation(command: CommandName, words: readonly string[]): Invocation 
       return { command, ...chosen };
     case 'check':
       return { command, ...chosen, json: flags.values.has('json') };
+    case 'status':
+      return { command, json: flags.values.has('json') };
     case 'health':
       return health(last('url'), last('timeout'));
   }

@@ -6,16 +6,12 @@
  * supervisor's own "unhealthy" or "starting" is final: it has counted failures already, and so will Docker.
  */
 import { writeSync } from 'node:fs';
-import { controlSockets, type RuntimeDirEnvironment } from '../http/runtime-dir.ts';
-import type { Answer } from './http-answer.ts';
-import { type Endpoint, httpGet, httpGetAny, type Question } from './http-get.ts';
-import { httpsGet } from './https-get.ts';
+import { askSupervisor, getUrl, parseHttpUrl, type SupervisorEnvironment } from './ask-supervisor.ts';
 import { judgeResponse } from './judge-response.ts';
+import { printable } from './printable.ts';
 
 /** The variables that are read. `process.env` is one. */
-export interface HealthEnvironment extends RuntimeDirEnvironment {
-  readonly TANDEM_HEALTH_HOST?: string | undefined;
-  readonly TANDEM_HEALTH_PORT?: string | undefined;
+export interface HealthEnvironment extends SupervisorEnvironment {
   readonly HEALTHCHECK_DEBUG?: string | undefined;
 }
 
@@ -45,12 +41,8 @@ type Ask = () => Promise<Verdict>;
 /** Below Docker's usual timeout, so that the reason is told before Docker gives up. */
 export const defaultHealthTimeoutMs = 4_000;
 
-const defaultHost = '127.0.0.1';
-const defaultPort = '7399';
 const firstPauseMs = 50;
 const maxPauseMs = 1_000;
-/** Docker keeps 4096 bytes of a check's output. */
-const maxLineLength = 1_000;
 
 /**
  * Asks, prints one line and returns the exit code: 0 healthy, 1 not. Never throws and never returns another code:
@@ -95,7 +87,7 @@ async function askUntilFinal(options: HealthOptions, deadline: AbortSignal): Pro
 }
 
 function makeAsk({ url, env }: HealthOptions, signal: AbortSignal): Ask {
-  if (url === undefined) return () => askSupervisor(env, signal);
+  if (url === undefined) return () => askRunning(env, signal);
   const parsed = parseHttpUrl(url);
   return parsed === undefined ? refuseUrl : () => askUrl(parsed, signal);
 }
@@ -105,69 +97,17 @@ async function refuseUrl(): Promise<Verdict> {
   return { isHealthy: false, words: 'cannot ask: --url takes an http or https URL', isFinal: true };
 }
 
-/** The control sockets first: no service can have taken their place. Then the health port. */
-async function askSupervisor(env: HealthEnvironment, signal: AbortSignal): Promise<Verdict> {
-  const reasons: string[] = [];
-  for (const path of controlSockets(env)) {
-    const answer = await httpGet({ path }, { target: '/health', host: 'localhost' }, signal);
-    if ('response' in answer) return { ...judgeResponse(answer.response), isFinal: true };
-    reasons.push(`${path}: ${answer.noAnswer}`);
-  }
-  const url = healthPortUrl(env);
-  if (url !== undefined) {
-    const answer = await get(url, signal);
-    if ('response' in answer) return { ...judgeResponse(answer.response), isFinal: true };
-    reasons.push(`${url.host}: ${answer.noAnswer}`);
-  }
-  const words = `no supervisor answers (${reasons.join('; ') || 'no control socket and no health port'})`;
-  return { isHealthy: false, words, isFinal: false };
+async function askRunning(env: HealthEnvironment, signal: AbortSignal): Promise<Verdict> {
+  const answer = await askSupervisor(env, signal);
+  if ('response' in answer) return { ...judgeResponse(answer.response), isFinal: true };
+  return { isHealthy: false, words: answer.noAnswer, isFinal: false };
 }
 
 async function askUrl(url: URL, signal: AbortSignal): Promise<Verdict> {
-  const answer = await get(url, signal);
+  const answer = await getUrl(url, signal);
   if ('response' in answer) return { ...judgeResponse(answer.response), isFinal: false };
   // Host and port only: userinfo and query can be secrets.
   return { isHealthy: false, words: `${url.host}: ${answer.noAnswer}`, isFinal: false };
-}
-
-function healthPortUrl({ TANDEM_HEALTH_HOST, TANDEM_HEALTH_PORT = defaultPort }: HealthEnvironment): URL | undefined {
-  if (TANDEM_HEALTH_PORT === '') return undefined;
-  const host = TANDEM_HEALTH_HOST || defaultHost;
-  return parseHttpUrl(`http://${host.includes(':') ? `[${host}]` : host}:${TANDEM_HEALTH_PORT}/health`);
-}
-
-function parseHttpUrl(text: string): URL | undefined {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  return url?.protocol === 'http:' || url?.protocol === 'https:' ? url : undefined;
-}
-
-function get(url: URL, signal: AbortSignal): Promise<Answer> {
-  const question: Question = {
-    target: url.pathname + url.search,
-    host: url.host,
-    authorization: basicAuthorization(url),
-  };
-  return url.protocol === 'https:' ? httpsGet(url, question, signal) : httpGetAny(endpointsOf(url), question, signal);
-}
-
-/** `localhost` and the wildcard addresses are both families, whatever the resolver and the server think. */
-function endpointsOf({ hostname, port }: URL): Endpoint[] {
-  const host = hostname.replace(/^\[|\]$/g, '');
-  const isBothFamilies = host === 'localhost' || host === '0.0.0.0' || host === '::';
-  const hosts = isBothFamilies ? ['127.0.0.1', '::1'] : [host];
-  return hosts.map((each) => ({ host: each, port: Number(port || 80) }));
-}
-
-function basicAuthorization({ username, password }: URL): string | undefined {
-  if (username === '' && password === '') return undefined;
-  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-  return `Basic ${Buffer.from(credentials).toString('base64')}`;
-}
-
-/** One line of bounded length without control characters: a foreign service wrote parts of it. */
-function printable(text: string): string {
-  const line = text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '?');
-  return line.length <= maxLineLength ? line : `${line.slice(0, maxLineLength - 1)}…`;
 }
 
 function isOn(value: string | undefined): boolean {

@@ -4,13 +4,14 @@
 export const usageLines = {
   run: 'tandem run [--preset embedded|matrix] [--only NAME]...',
   check: 'tandem check [--preset embedded|matrix] [--only NAME]... [--json]',
+  status: 'tandem status [--json]',
   health: 'tandem health [--url URL] [--timeout TIME]',
 } as const;
 
 export type CommandName = keyof typeof usageLines;
 
 /** For an error that is about no command in particular. */
-export const generalUsageLine = 'tandem [run|check|health] [FLAG]... | tandem -- CMD [ARG]... | tandem --help';
+export const generalUsageLine = 'tandem [run|check|status|health] [FLAG]... | tandem -- CMD [ARG]... | tandem --help';
 
 export const generalHelp = `tandem: runs the processes of a container that must hold more than one, as its PID 1.
 
@@ -19,6 +20,8 @@ Usage:
       Start the services in order, watch them, stop them together. This is what tandem does without arguments.
   ${usageLines.check}
       Print all that run would do, and start nothing.
+  ${usageLines.status}
+      Show the running tandem's services: states, ages, processes, reasons.
   ${usageLines.health}
       Ask the running tandem, or any URL, whether it is healthy; made for HEALTHCHECK.
   tandem -- CMD [ARG]...
@@ -64,6 +67,14 @@ Usage: ${usageLines.check}
   --json          everything as JSON
 
 Exit codes: 0 run would start; 126, 127 or 78 it would not, with all reasons.
+`,
+  status: `Shows what the running tandem says of its services: state, since when, process, restarts, reason.
+It is found as by health.
+
+Usage: ${usageLines.status}
+  --json          the whole health report, for programs
+
+Exit codes: 0 a tandem answered, whether healthy or not; 1 none did.
 `,
   health: `Asks the running tandem over its control socket, then over TANDEM_HEALTH_HOST and TANDEM_HEALTH_PORT.
 

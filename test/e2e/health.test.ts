@@ -4,7 +4,7 @@
  */
 import { existsSync, statSync } from 'node:fs';
 import t, { type Test } from 'tap';
-import { askPort, askSocket, runHealth, socketOf } from '../fixtures/e2e-run-health.ts';
+import { askPort, askSocket, runHealth, runStatus, socketOf } from '../fixtures/e2e-run-health.ts';
 import { forms, freePorts, type Pair, type PairOptions, runPair } from '../fixtures/e2e-run-pair.ts';
 import { until } from '../support/until.ts';
 
@@ -192,6 +192,19 @@ t.test('B22 the port answers where the socket cannot be found', { buffered: true
   await pair.record({ msg: 'everything is up' });
   const env = { ...pair.env, TANDEM_RUNTIME_DIR: '/nonexistent', TANDEM_HEALTH_PORT: String(port) };
   t.equal((await runHealth(env)).code, 0);
+});
+
+t.test('B56 `tandem status` shows the services, and that nobody is there', { buffered: true }, async (t) => {
+  const pair = await runPair(t);
+  await pair.record({ msg: 'everything is up' });
+  const { code, stdout } = await runStatus(pair.env);
+  t.equal(code, 0);
+  t.match(stdout, /^healthy, up \d+ s, tandem /);
+  for (const name of ['gateway', 'hub']) t.match(stdout, new RegExp(`^${name} +ready +\\d+ s +\\d+ +0 `, 'm'));
+  const { body } = await askSocket(pair, '/health');
+  t.same(Object.keys(JSON.parse((await runStatus(pair.env, ['--json'])).stdout)), Object.keys(Object(body)));
+  const nobody = await runStatus({ ...pair.env, TANDEM_RUNTIME_DIR: '/nonexistent', TANDEM_HEALTH_PORT: '' });
+  t.match(nobody, { code: 1, stdout: '', stderr: /no supervisor answers/ });
 });
 
 t.test('B21 HEALTHCHECK_DEBUG=1 shows each try on stderr', { buffered: true }, async (t) => {

@@ -2,7 +2,7 @@
  * The command lines of the Python servers: gunicorn with uvicorn's workers where the virtual environment has it, else
  * uvicorn alone, with the flags that the installed one knows.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command, Remark, RiderConfig } from '../config/config.ts';
 import type { SignalName } from '../core/spec.ts';
@@ -57,6 +57,21 @@ export function hasProgram(venv: string, name: string): boolean {
   return existsSync(programIn(venv, name));
 }
 
+/** Whether a virtual environment has this file or directory of a Python package. */
+function hasModule(venv: string, path: string): boolean {
+  return sitePackages(venv).some((place) => existsSync(join(place, path)));
+}
+
+function sitePackages(venv: string): string[] {
+  const lib = join(venv, 'lib');
+  try {
+    const pythons = readdirSync(lib).filter((name) => name.startsWith('python'));
+    return pythons.map((name) => join(lib, name, 'site-packages'));
+  } catch {
+    return [];
+  }
+}
+
 export function programIn(venv: string, name: string): string {
   return join(venv, 'bin', name);
 }
@@ -69,12 +84,22 @@ export function isGunicorn(command: Command): boolean {
   return command.some((word, index) => /(^|\/)gunicorn$/.test(word) && (index === 0 || command[index - 1] === '-m'));
 }
 
+/** uvicorn has called its workers deprecated since 0.30, in favour of a package of their own. */
+function workerModule(venv: string): string {
+  const isMoved = hasModule(venv, 'uvicorn_worker') && !hasModule(venv, 'uvicorn/workers.py');
+  return isMoved ? 'uvicorn_worker' : 'uvicorn.workers';
+}
+
+/**
+ * From 25.1 on gunicorn opens a control socket below the home directory or $XDG_RUNTIME_DIR: the same file for both
+ * services, each would take it from the other.
+ */
 function gunicorn({ venv, host, port, server }: RiderConfig, workers: number): Command {
   return [
     programIn(venv, 'gunicorn'),
     server.module,
     ...words([
-      ['-k', 'uvicorn.workers.UvicornWorker'],
+      ['-k', `${workerModule(venv)}.UvicornWorker`],
       ['--bind', `${host.includes(':') ? `[${host}]` : host}:${port}`],
       ['--workers', String(workers)],
       ['--timeout', seconds(server.timeoutMs)],
@@ -86,6 +111,7 @@ function gunicorn({ venv, host, port, server }: RiderConfig, workers: number): C
       ['--error-logfile', server.errorLogfile],
       ['--log-level', server.logLevel],
       ['--capture-output'],
+      ...(hasModule(venv, 'gunicorn/ctl') ? [['--no-control-socket'] as const] : []),
       ...(server.preload ? [['--preload'] as const] : []),
     ]),
   ];

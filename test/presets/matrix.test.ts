@@ -89,6 +89,25 @@ t.test('B02 B03 the command line of gunicorn has every knob', async (t) => {
   t.equal(tuned.gateway.stopGraceMs, 121_000);
 });
 
+t.test('B02 gunicorn gets what the installed packages need: worker class, no control socket', async (t) => {
+  const packages = '.venv/lib/python3.12/site-packages';
+  const [workers, moved, control] = ['uvicorn/workers.py', 'uvicorn_worker/__init__.py', 'gunicorn/ctl/__init__.py'];
+  const cells: readonly [files: readonly string[], module: string, hasNoSocket: boolean][] = [
+    [[], 'uvicorn.workers', false],
+    [[workers], 'uvicorn.workers', false],
+    [[workers, moved], 'uvicorn.workers', false],
+    [[moved], 'uvicorn_worker', false],
+    [[workers, control], 'uvicorn.workers', true],
+  ];
+  for (const [files, module, hasNoSocket] of cells) {
+    const inPackages = Object.fromEntries(files.map((file) => [`${packages}/${file}`, '']));
+    const { hub, gateway } = await servicesIn(scratchDir(t, { ...gunicornEverywhere, ...inPackages }));
+    t.equal(hub.process.command[3], `${module}.UvicornWorker`, files.join(' '));
+    t.equal(hub.process.command.includes('--no-control-socket'), hasNoSocket, files.join(' '));
+    t.notOk(gateway.process.command.includes('--no-control-socket'), 'its packages are its own');
+  }
+});
+
 t.test('B02 without gunicorn uvicorn is run, and one warning names the knobs that are lost', async (t) => {
   const root = scratchDir(t, uvicornEverywhere);
   const { hub, remarks } = await servicesIn(root, { HUB_WORKERS: '2', GW_WORKERS: '1', HUB_MAX_REQUESTS: '0' });

@@ -3,18 +3,18 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { argvOf, runMatrix, untilNobodyIsLeft, untilUp } from '../support/matrix.ts';
+import { argvOf, hasLoadedApplication, runMatrix, untilNobodyIsLeft, untilUp } from '../support/matrix.ts';
 import { until } from '../support/until.ts';
 
 const secret = () => randomBytes(24).toString('base64');
 
-t.test('B01 B04 B10 B12 B14 the real gateway and hub: in order, healthy, heard, stopped with 0', async (t) => {
+t.test('B01 B03 B04 B10 B12 B14 the real gateway and hub: in order, healthy, heard, stopped with 0', async (t) => {
   const matrix = await runMatrix(t, {
     gateway: 'real',
     env: {
       ...{ JWT_SECRET_KEY: secret(), AUTH_ENCRYPTION_SECRET: secret(), BASIC_AUTH_PASSWORD: secret() },
       GW_ENV_DATABASE_URL: 'sqlite:///./mcp.db',
-      ...{ HUB_WORKERS: '', WORKER_MEMORY: '1g', HUB_TIMEOUT: '31', HUB_KEEPALIVE: '6' },
+      ...{ HUB_WORKERS: '', WORKER_MEMORY: '1g' },
     },
     prepare: (directory) => mkdirSync(join(directory, 'logs')),
   });
@@ -34,10 +34,15 @@ t.test('B01 B04 B10 B12 B14 the real gateway and hub: in order, healthy, heard, 
     reason: string;
   };
   t.match(workers.reason, /CPUs|memory/, 'B04 the number of workers and its reason are logged');
-  const hub = await matrix.leader('hub');
-  const flags = argvOf(hub).join(' ');
-  t.match(flags, `--bind 127.0.0.1:${matrix.hubPort} --workers ${workers.workers} --timeout 31 --graceful-timeout 3`);
-  t.match(flags, '--keep-alive 6 --max-requests 1000 --max-requests-jitter 100 --access-logfile - --error-logfile -');
+  const [hub, gateway] = [await matrix.leader('hub'), await matrix.leader('gateway')];
+  const lineOf = (module: string, port: number, count: number) =>
+    `${module} -k uvicorn.workers.UvicornWorker --bind 127.0.0.1:${port} --workers ${count} --timeout 60` +
+    ' --graceful-timeout 3 --keep-alive 5 --max-requests 1000 --max-requests-jitter 100 --access-logfile -' +
+    ' --error-logfile - --log-level info --capture-output';
+  const ofHub = lineOf('src.app:app', matrix.hubPort, workers.workers);
+  t.equal(argvOf(hub).slice(2).join(' '), ofHub, 'B03 the defaults');
+  t.equal(argvOf(gateway).slice(2).join(' '), lineOf('mcpgateway.main:app', matrix.gatewayPort, 1));
+  t.notOk(hasLoadedApplication(hub) || hasLoadedApplication(gateway), 'each worker loads the application itself');
   await until('all workers are there', () => matrix.workers(hub).length === workers.workers);
 
   const { ask, hubPort } = matrix;

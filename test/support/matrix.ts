@@ -129,9 +129,17 @@ export function argvOf(pid: number): string[] {
   return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
 }
 
-/** Resolves once both services are ready. */
+/** Whether this process itself has imported a FastAPI application: a gunicorn's master has with --preload only. */
+export function hasLoadedApplication(pid: number): boolean {
+  return readFileSync(`/proc/${pid}/maps`, 'utf8').includes('pydantic_core');
+}
+
+/** Resolves once both services are ready. The real gateway needs seconds for it, and tandem gives each service 60. */
 export async function untilUp(matrix: Matrix): Promise<void> {
-  await matrix.record({ msg: 'everything is up' });
+  const isUp = () => matrix.records().some(({ msg }) => msg === 'everything is up');
+  const hasEnded = () => matrix.child.exitCode !== null;
+  await until('everything is up', () => isUp() || hasEnded(), { withinMs: 60_000 }).catch(() => undefined);
+  if (!isUp()) throw new Error(`not up; stderr:\n${matrix.stderr}`);
 }
 
 /** Resolves once every process of the run is gone. */

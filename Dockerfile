@@ -83,7 +83,8 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /app
 
 # The hub as Matrix Hub is (pyproject.toml, extra "dev") or by lists of pinned packages (requirements.txt and, if there is
-# one, requirements-dev.txt). Without gunicorn of its own it gets one.
+# one, requirements-dev.txt). Without gunicorn of its own it gets one: not the newest, which starts as well, but the release
+# that every end-to-end test runs, with the uvicorn that goes with it.
 FROM python AS hub-venv
 ARG HUB_INSTALL_TARGET=prod
 RUN --mount=type=bind,from=hub,target=/hub,rw --mount=type=cache,target=/root/.cache/pip \

@@ -1,8 +1,10 @@
 /** What is run in each virtual environment. */
+import { existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { argvOf, runMatrix, untilNobodyIsLeft, untilUp } from '../support/matrix.ts';
-import { partOf, scriptIn } from '../support/python.ts';
+import { partOf, scriptIn, venv } from '../support/python.ts';
+import { until } from '../support/until.ts';
 
 const lostKnobs = /these knobs have no effect/;
 const hubAlone = { GATEWAY_SKIP_START: '1', HUB_MIGRATE: 'off' };
@@ -32,6 +34,12 @@ t.test(
     t.match(warnings[0], {
       level: 40,
       knobs: ['HUB_TIMEOUT', 'HUB_MAX_REQUESTS_JITTER', 'HUB_PRELOAD', 'HUB_ACCESS_LOGFILE', 'HUB_ERROR_LOGFILE'],
+    });
+    const pids = new Set<number>();
+    await until('two workers serve', async () => {
+      const { status, body } = await matrix.ask(matrix.hubPort, '/worker');
+      if (status === 200) pids.add(JSON.parse(body).pid);
+      return pids.size === 2;
     });
     await matrix.signal('SIGTERM');
     t.equal((await matrix.exited).code, 0);
@@ -73,3 +81,39 @@ t.test('B02 with neither: 127, a message that names both, and nothing is started
   );
   t.notMatch(matrix.stderr, 'service state');
 });
+
+/** The packages that tandem looks for, but uvicorn itself: as of a venv whose uvicorn has no workers any more. */
+function withoutUvicornWorkers(place: string, whole: string): void {
+  partOf(whole, place, ['gunicorn']);
+  const packages = 'lib/python3.11/site-packages';
+  mkdirSync(join(place, packages), { recursive: true });
+  for (const name of ['gunicorn', 'uvicorn_worker']) symlinkSync(packageIn(whole, name), join(place, packages, name));
+}
+
+function packageIn(venvDirectory: string, name: string): string {
+  const lib = join(venvDirectory, 'lib');
+  const [python = ''] = readdirSync(lib);
+  return join(lib, python, 'site-packages', name);
+}
+
+t.test(
+  "B02 the newest gunicorn runs with uvicorn's workers from their own package, and leaves no socket",
+  async (t) => {
+    const newest = await venv(t, 'newest');
+    if (!newest) return;
+    const matrix = await runMatrix(t, {
+      env: { HUB_SKIP_START: '1', GATEWAY_VENV: 'app/.newest', GW_WORKERS: '2' },
+      prepare: (directory) => withoutUvicornWorkers(join(directory, 'app/.newest'), newest),
+    });
+    if (!matrix) return;
+    await untilUp(matrix);
+    const line = argvOf(await matrix.leader('gateway')).join(' ');
+    t.match(line, '-k uvicorn_worker.UvicornWorker ');
+    t.match(line, ' --no-control-socket');
+    t.notOk(existsSync(join(matrix.directory, '.gunicorn')), 'HOME is as it was');
+    t.match((await matrix.ask(matrix.gatewayPort, '/health')).body, '"healthy"');
+    await matrix.signal('SIGTERM');
+    t.equal((await matrix.exited).code, 0);
+    await untilNobodyIsLeft(matrix);
+  },
+);

@@ -16,6 +16,7 @@ const run = promisify(execFile);
 const requirementsOf = {
   hub: join(import.meta.dirname, '../fixtures/hub/requirements.txt'),
   gateway: join(import.meta.dirname, '../fixtures/hub/gateway-requirements.txt'),
+  newest: join(import.meta.dirname, '../fixtures/hub/newest-requirements.txt'),
 } as const;
 
 /** Also for a slow network; the runner's own limit comes first. */

@@ -91,7 +91,8 @@ done
 
 engine=${CONTAINER_ENGINE:-$(command -v docker || command -v podman || true)}
 [ -n "$engine" ] || die 'neither docker nor podman is installed' 127
-readonly gateway_secrets=(JWT_SECRET_KEY AUTH_ENCRYPTION_SECRET BASIC_AUTH_PASSWORD)
+# What tandem demands before it starts MCP-Gateway; the last one only where that is new enough to know it.
+readonly gateway_secrets=(JWT_SECRET_KEY AUTH_ENCRYPTION_SECRET BASIC_AUTH_PASSWORD PLATFORM_ADMIN_PASSWORD)
 secrets_file=${XDG_STATE_HOME:-$HOME/.local/state}/tandem/$name-gateway.env
 
 # No more than it needs: no capabilities, nothing to write on but its volumes and memory.
@@ -107,15 +108,22 @@ tandems_own() {
 # sets FILE NAME: whether the .env file has this variable, or the file it is in.
 sets() { grep -qE "^[[:space:]]*(export[[:space:]]+)?$2(_FILE)?[[:space:]]*=" "$1"; }
 
+# is_given NAME: whether the gateway is told this one already: by its own .env, or by the hub's or an option of the engine.
+is_given() {
+  if [ -n "$gw_env_file" ] && sets "$gw_env_file" "$1"; then return 0; fi
+  [[ " ${options[*]} $environment" =~ [[:space:]=]GW_ENV_$1(_FILE)?= ]]
+}
+
 # Strong ones are made once, and kept: the gateway's database is encrypted with one of them.
 make_secrets() {
-  [ ! -f "$secrets_file" ] || return 0
+  local secret is_made=no
   mkdir -p "${secrets_file%/*}"
-  local secret
-  (umask 077; for secret in "${gateway_secrets[@]}"; do
-    echo "GW_ENV_$secret=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')"
-  done >"$secrets_file")
-  say "made secrets for the gateway: $secrets_file (keep it)"
+  for secret in "$@"; do
+    if grep -qs "^GW_ENV_$secret=" "$secrets_file"; then continue; fi
+    (umask 077; echo "GW_ENV_$secret=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')" >>"$secrets_file")
+    is_made=yes
+  done
+  [ "$is_made" = no ] || say "made secrets for the gateway: $secrets_file (keep it)"
 }
 
 # What a gateway needs that is started here, as far as its own .env does not say it.
@@ -123,11 +131,11 @@ add_gateway_options() {
   local secret missing=()
   if [ -n "$gw_env_file" ]; then options+=(--volume "$gw_env_file:/app/mcpgateway/.env:ro"); fi
   for secret in "${gateway_secrets[@]}"; do
-    if [ -z "$gw_env_file" ] || ! sets "$gw_env_file" "$secret"; then missing+=(-e "GW_ENV_$secret="); fi
+    is_given "$secret" || missing+=("$secret")
   done
   if [ ${#missing[@]} -gt 0 ]; then
-    make_secrets
-    environment+=$(grep -F "${missing[@]}" "$secrets_file")$'\n'
+    make_secrets "${missing[@]}"
+    environment+=$(grep -E "^GW_ENV_($(IFS='|'; echo "${missing[*]}"))=" "$secrets_file")$'\n'
   fi
   if [ -n "$gw_env_file" ] && ! sets "$gw_env_file" DATABASE_URL; then
     options+=(--env GW_ENV_DATABASE_URL=sqlite:////app/mcpgateway/.state/mcp.db)

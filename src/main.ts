@@ -32,6 +32,7 @@ import { startReaper } from './host/reaper.ts';
 import { heedCommandSignals, heedStopSignals } from './host/requests.ts';
 import { handleAllSignals, ignoreSignals, signalNumber } from './host/signals.ts';
 import { closeLostTerminals } from './host/terminal.ts';
+import type { Site } from './presets/site.ts';
 
 declare const TANDEM_VERSION: string;
 
@@ -117,7 +118,7 @@ function complain(unusable: readonly LaunchFailure[]): number {
 
 /** From the environment to a plan. Starts and writes nothing. */
 async function planPreset(flag: string | undefined, only: readonly string[]) {
-  const { choosePreset, selectServices, servicesFor, unknownServices } = await import('./presets/index.ts');
+  const { choosePreset, servicesFor, unknownServices } = await import('./presets/index.ts');
   const { loadConfig } = await import('./config/load.ts');
   const { readCgroup } = await import('./host/cgroup.ts');
   const surroundings: Surroundings = {
@@ -127,15 +128,16 @@ async function planPreset(flag: string | undefined, only: readonly string[]) {
     isTerminal: isatty,
   };
   const config = await loadConfig(surroundings, choosePreset(surroundings, flag), unknownServices(only));
-  const { specs, remarks } = await servicesFor(config, {
+  const site: Site = {
     // Only where a number of workers has to be found out.
     get resources() {
       return readCgroup();
     },
     flagsOf,
     holderOf,
-  });
-  const plan = makePlan(selectServices(specs, only));
+  };
+  const { specs, remarks } = await servicesFor(config, site, only);
+  const plan = makePlan(specs);
   return { config, plan, remarks: [...config.remarks, ...remarks] satisfies Remark[] };
 }
 

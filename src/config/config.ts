@@ -100,6 +100,8 @@ export interface GatewayConfig extends RiderConfig {
   readonly isAwaited: boolean;
   /** Whatever listens on its port already is used in its place (GW_REUSE). */
   readonly mayBeReused: boolean;
+  /** It may be started with secrets that everybody can know (GW_ALLOW_INSECURE). */
+  readonly mayHavePublicSecrets: boolean;
 }
 
 /** What the Python servers are tuned by; the names are gunicorn's. */

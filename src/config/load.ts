@@ -113,6 +113,7 @@ function assemble(parts: Parts): Config {
       ...scoped(parts, 'gateway', gatewayOf(values, places, shares)),
       isAwaited: values.GATEWAY_WAIT,
       mayBeReused: values.GW_REUSE,
+      mayHavePublicSecrets: values.GW_ALLOW_INSECURE,
     },
     migrations: {
       mode: values.HUB_MIGRATE,

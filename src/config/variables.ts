@@ -283,6 +283,13 @@ export const variables = {
     unit: '',
     effect: "use what listens on the gateway's port already, unsupervised; false: that is an error, 69",
   },
+  GW_ALLOW_INSECURE: {
+    accepts: flag,
+    owner: 'gateway',
+    default: 'false',
+    unit: '',
+    effect: 'start MCP-Gateway also with secrets that are publicly known, for development; false: that is an error, 78',
+  },
   MCP_GATEWAY_URL: {
     accepts: httpUrl,
     owner: 'hub',

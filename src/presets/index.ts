@@ -11,6 +11,7 @@ import type { ServiceSpec } from '../core/spec.ts';
 import type { EmbeddedOptions, RiderOptions } from './embedded-options.ts';
 import { copyExample } from './env-example.ts';
 import { awaitGateway, reuseGateway } from './external-gateway.ts';
+import type { SecretsVerdict } from './gateway-secrets.ts';
 import type { Services } from './matrix.ts';
 import { gunicornSignals, isGunicorn } from './matrix-server.ts';
 import type { Site } from './site.ts';
@@ -74,21 +75,23 @@ function isInstalled(directory: string, name: string): boolean {
 
 /**
  * The services of the configuration's preset. Starts no service and writes nothing.
+ * @param only the values of `--only`
  * @throws ConfigError if the preset cannot be run here
  */
-export async function servicesFor(config: Config, site: Site = {}): Promise<Services> {
+export async function servicesFor(config: Config, site: Site = {}, only: readonly string[] = []): Promise<Services> {
   const preset = config.preset.name === 'matrix' ? await matrixPreset(config) : await embeddedPreset(config);
   const adapted = await reuseGateway(config, preset.gateway, site);
   const { specs, remarks } = await preset.services(adapted.config, site);
-  return {
-    specs: awaitGateway(specs, adapted.config, preset.gateway),
-    remarks: [...adapted.remarks, ...remarks],
-  };
+  const selected = selectServices(awaitGateway(specs, adapted.config, preset.gateway), only);
+  const secrets = preset.judgeSecrets(selected, adapted.config);
+  if (secrets.problems.length > 0) throw new ConfigError(secrets.problems);
+  return { specs: selected, remarks: [...adapted.remarks, ...remarks, ...secrets.remarks] };
 }
 
 async function matrixPreset(config: Config) {
+  const { judgeGatewaySecrets } = await import('./gateway-secrets.ts');
   const { matrixGateway, matrixServices } = await import('./matrix.ts');
-  return { gateway: matrixGateway(config), services: matrixServices };
+  return { gateway: matrixGateway(config), services: matrixServices, judgeSecrets: judgeGatewaySecrets };
 }
 
 async function embeddedPreset(config: Config) {
@@ -97,7 +100,9 @@ async function embeddedPreset(config: Config) {
     const specs = embeddedServices(embeddedOptions(adapted));
     return { specs: specs.map((spec) => refine(spec, adapted)), remarks: [] };
   };
-  return { gateway: embeddedGateway(embeddedOptions(config)), services };
+  // The pair has no secrets.
+  const judgeSecrets = (): SecretsVerdict => ({ problems: [], remarks: [] });
+  return { gateway: embeddedGateway(embeddedOptions(config)), services, judgeSecrets };
 }
 
 /** What the pair's own specs leave to the configuration. */

@@ -4,6 +4,7 @@ import { describePlan } from '../../src/cli/check.ts';
 import { makePlan } from '../../src/core/plan.ts';
 import { servicesFor } from '../../src/presets/index.ts';
 import { load, scratchDir } from '../config/fixture.ts';
+import { gatewaySecrets } from '../support/gateway-secrets.ts';
 
 const secrets = {
   API_KEY: 's3cret',
@@ -13,7 +14,7 @@ const secrets = {
   MCP_GATEWAY_URL: 'http://u:s3cret@gw:4444',
 };
 
-async function checked(APP_ROOT: string, environment: Record<string, string>) {
+async function checked(APP_ROOT: string, environment: Readonly<Record<string, string>>) {
   const config = await load({ APP_ROOT, PATH: '/usr/bin', ...environment }, 'matrix');
   const { specs, remarks } = await servicesFor(config);
   const input = { config, plan: makePlan(specs), remarks: [...config.remarks, ...remarks], lost: ['no reaper'] };
@@ -68,7 +69,7 @@ t.test('B57 what is skipped is said with its reason', async (t) => {
 
 t.test('B53 B57 no secret is printed, in neither form', async (t) => {
   const root = scratchDir(t, { '.env': 'SMTP_PASSWORD=s3cret\n', 'mcpgateway/.env': 'REDIS_URL=redis://:s3cret@r\n' });
-  const { text, json } = await checked(root, secrets);
+  const { text, json } = await checked(root, { ...gatewaySecrets, ...secrets });
   t.notMatch(text, 's3cret');
   t.notMatch(JSON.stringify(json), 's3cret');
   t.match(json.services[2].process.environment, { API_KEY: '***', SMTP_PASSWORD: '***', JWT_SECRET_KEY: '***' });
@@ -77,12 +78,16 @@ t.test('B53 B57 no secret is printed, in neither form', async (t) => {
 
 t.test('B57 nothing is written', async (t) => {
   const root = scratchDir(t, { '.env.example': 'A=1\n' });
-  const { text } = await checked(root, {});
+  const { text } = await checked(root, gatewaySecrets);
   t.strictSame(readdirSync(root), ['.env.example']);
   t.match(text, 'env file missing, the values of its example are used');
 });
 
 t.test('B57 without a health port the socket alone is named', async (t) => {
-  const { json } = await checked(scratchDir(t), { TANDEM_HEALTH_PORT: '', TANDEM_RUNTIME_DIR: '/run/x' });
+  const { json } = await checked(scratchDir(t), {
+    ...gatewaySecrets,
+    TANDEM_HEALTH_PORT: '',
+    TANDEM_RUNTIME_DIR: '/run/x',
+  });
   t.strictSame(json.health, ['/run/x/tandem.sock']);
 });

@@ -158,7 +158,7 @@ t.test('B15 the gateway’s secrets are strong, its owner’s alone, and on no c
   t.equal(statSync(place.secretsFile).mode & 0o777, 0o600);
   const secrets = readFileSync(place.secretsFile, 'utf8').matchAll(/^GW_ENV_([A-Z_]+)=([0-9a-f]{64})$/gm);
   const values = [...secrets].map(([, , value]) => value);
-  t.equal(new Set(values).size, 3);
+  t.equal(new Set(values).size, 4);
   const shown = [
     await place.container.shell('cat /proc/[0-9]*/cmdline | tr "\\0" " "'),
     (await place.container.logLines()).join('\n'),

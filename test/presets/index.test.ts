@@ -10,6 +10,7 @@ import {
   unknownServices,
 } from '../../src/presets/index.ts';
 import { load, problemsOf, scratchDir, surroundings } from '../config/fixture.ts';
+import { gatewaySecrets } from '../support/gateway-secrets.ts';
 
 const root = join(__dirname, '../..');
 
@@ -117,7 +118,7 @@ t.test('B06 what a preset needs on the disk is made before the start, for the se
 });
 
 t.test('--only keeps the named services and skips the others; who depends on those does not wait', async (t) => {
-  const { specs } = await servicesFor(await load({ APP_ROOT: scratchDir(t) }, 'matrix'));
+  const { specs } = await servicesFor(await load({ APP_ROOT: scratchDir(t), ...gatewaySecrets }, 'matrix'));
   const only = selectServices(specs, ['hub']);
   t.strictSame(
     only.map(({ name, skip }) => [name, skip === 'not named by --only']),

@@ -6,6 +6,7 @@ import type { ServiceSpec } from '../../src/core/spec.ts';
 import { type Site, servicesFor } from '../../src/presets/index.ts';
 import { autoWorkers } from '../../src/presets/workers.ts';
 import { load, problemsOf, scratchDir } from '../config/fixture.ts';
+import { gatewaySecrets } from '../support/gateway-secrets.ts';
 
 const gib = 2 ** 30;
 
@@ -15,7 +16,7 @@ const alembic = { '.venv/bin/alembic': '', 'alembic.ini': '' };
 
 /** The services of a Matrix Hub with these files. */
 async function servicesIn(root: string, environment: Record<string, string> = {}, site: Site = {}) {
-  const config = await load({ APP_ROOT: root, PATH: '/usr/bin', ...environment }, 'matrix');
+  const config = await load({ APP_ROOT: root, PATH: '/usr/bin', ...gatewaySecrets, ...environment }, 'matrix');
   const { specs, remarks } = await servicesFor(config, site);
   const named = (name: string): ServiceSpec => {
     const spec = specs.find((candidate) => candidate.name === name);

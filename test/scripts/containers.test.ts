@@ -47,6 +47,41 @@ t.test('B15 run_container.sh refuses a file that is not there', async (t) => {
   t.match(run(t, 'run_container.sh', ['--env-file', '/no/such']), { code: 1, stderr: '/no/such', words: [] });
 });
 
+/** What run_container.sh hands to the first container that it starts, by the names that are for the gateway alone. */
+function handedOver(home: string, words: readonly string[]) {
+  const [path, log] = [join(home, 'engine'), join(home, 'environment')];
+  writeFileSync(path, `#!/bin/sh\n[ "$1" = image ] && exit\ncat "$3" > '${log}'\nexit 78\n`);
+  chmodSync(path, 0o755);
+  const env = { ...process.env, CONTAINER_ENGINE: path, XDG_STATE_HOME: home };
+  const { status, stderr } = spawnSync(join(scriptsDir, 'run_container.sh'), words, { env, encoding: 'utf8' });
+  const lines = readFileSync(log, 'utf8').split('\n');
+  return { code: status, stderr, variables: lines.filter((line) => line.startsWith('GW_ENV_')) };
+}
+
+t.test('B15 run_container.sh makes the secrets that nothing sets, once, and no others', async (t) => {
+  const home = t.testdir({
+    'hub.env': 'GW_ENV_JWT_SECRET_KEY=mine\n',
+    'gateway.env': 'BASIC_AUTH_PASSWORD=mine\nDATABASE_URL=x\n',
+    tandem: { 'matrix-hub-gateway.env': 'GW_ENV_JWT_SECRET_KEY=older\n' },
+  });
+  const option = 'GW_ENV_AUTH_ENCRYPTION_SECRET_FILE=/run/secrets/x';
+  const files = ['--env-file', join(home, 'hub.env'), '--gw-env-file', join(home, 'gateway.env')];
+  const some = handedOver(home, [...files, '--', '--env', option]);
+  t.match(some, { code: 78, stderr: /made secrets/ });
+  t.match(some.variables, ['GW_ENV_JWT_SECRET_KEY=mine', /^GW_ENV_PLATFORM_ADMIN_PASSWORD=[0-9a-f]{64}$/]);
+  t.equal(some.variables.length, 2);
+
+  const all = handedOver(home, []);
+  t.strictSame(
+    all.variables.filter((line) => some.variables.includes(line)),
+    [some.variables[1]],
+    'kept',
+  );
+  t.equal(all.variables[0], 'GW_ENV_JWT_SECRET_KEY=older');
+  t.equal(all.variables.length, 4);
+  t.notMatch(handedOver(home, []).stderr, 'made secrets');
+});
+
 t.test('B15 build_container.sh says all that was asked to the engine', async (t) => {
   const asked = ['-i', 'hub', '-t', '1.0', '--dev', '--skip-gateway-setup', '--platform', 'linux/arm64', '--no-cache'];
   const { code, stdout, words } = run(t, 'build_container.sh', [

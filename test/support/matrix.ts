@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Test } from 'tap';
 import { basicEnvironment, freePorts, makeDirectory, processesOf } from '../fixtures/e2e-run-pair.ts';
+import { gatewaySecrets } from './gateway-secrets.ts';
 import { venv } from './python.ts';
 import { node, program, type Running, runTandem } from './run-tandem.ts';
 import { until } from './until.ts';
@@ -86,6 +87,7 @@ async function makeScene(t: Test, { env = {}, gateway = 'light', prepare }: Matr
       ...(gateway === 'real' && { GATEWAY_DIR: realGateway }),
       ...{ HOST: '127.0.0.1', PORT: String(hubPort), GW_HOST: '127.0.0.1', GW_PORT: String(gatewayPort) },
       ...{ HUB_WORKERS: '1', GW_WORKERS: '1', PYTHONDONTWRITEBYTECODE: '1' },
+      ...gatewaySecrets,
       ...env,
     } as Record<string, string>,
   };

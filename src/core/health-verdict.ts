@@ -7,13 +7,20 @@ import type { ProbeResult } from './ports.ts';
 /** The words that mean well, in any case: ours, and those of the health endpoints in the field. */
 const goodWords: ReadonlySet<string> = new Set(['healthy', 'ok', 'up', 'pass', 'completed', 'skipped']);
 
+/** What `db` and `database` say when they are lost. Beside `status` they may as well be a name, so no other word is judged. */
+const badWords: ReadonlySet<unknown> = new Set([
+  ...['error', 'unhealthy', 'unavailable', 'unreachable', 'disconnected', 'down', 'fail', 'failed'],
+  false,
+]);
+
 /** More than these are counted, not named. */
 const mostNamed = 3;
 const longestWord = 40;
 
 /**
  * Judges a parsed health body by its `status` and its `components`. A component is healthy by its own `status`, if it is
- * an object with one; by its word, if it is a string; else if it is truthy. A body that says neither says nothing bad.
+ * an object with one; by its word, if it is a string; else if it is truthy. Matrix Hub says of its database in a `db` beside
+ * `status` whether it is lost, and stays `ok` itself. A body that says none of this says nothing bad.
  * @param body what the service answered; anything but an object has nothing to say and is fine
  * @returns a reason that names the components that are not healthy, else the status
  * @example judgeHealthBody({ status: 'degraded', components: { db: false } }) // not ok: component "db" is false
@@ -21,7 +28,7 @@ const longestWord = 40;
 export function judgeHealthBody(body: unknown): ProbeResult {
   if (!isObject(body)) return { ok: true };
   const { status, components } = body;
-  const sick = isObject(components) ? sickComponents(components) : [];
+  const sick = [...(isObject(components) ? sickComponents(components) : []), ...lostDatabases(body)];
   if (sick.length > 0) {
     const more = sick.length > mostNamed ? [`${sick.length - mostNamed} more`] : [];
     return { ok: false, reason: [...sick.slice(0, mostNamed), ...more].join(', ') };
@@ -37,6 +44,14 @@ function sickComponents(components: Readonly<Record<string, unknown>>): string[]
     const { name, status = entry } = isObject(entry) ? entry : { status: entry };
     const title = Array.isArray(components) && typeof name === 'string' ? name : key;
     return saysWell(status) ? [] : [`component ${show(title)} is ${show(status)}`];
+  });
+}
+
+function lostDatabases(body: Readonly<Record<string, unknown>>): string[] {
+  return ['db', 'database'].flatMap((name) => {
+    const value = body[name];
+    const word = typeof value === 'string' ? value.trim().toLowerCase() : value;
+    return badWords.has(word) ? [`component "${name}" is ${show(value)}`] : [];
   });
 }
 

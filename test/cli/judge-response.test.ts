@@ -31,6 +31,7 @@ t.test('B21 what is not, and which component', async (t) => {
       'db down: no route, hub null',
     ],
     [served({ status: 'unhealthy' }), 'status is "unhealthy"'],
+    [served({ status: 'ok', db: 'error' }), 'component "db" is "error"'],
     [served({ status: 'starting' }, { status: 503 }), 'status is "starting"'],
     [served({ status: 'down' }, { contentType: 'text/plain' }), 'status is "down"'],
     [served('{"status":"hea'), 'HTTP 200, the body is not valid JSON'],

@@ -33,6 +33,10 @@ const cells: readonly (readonly [body: unknown, verdict: string])[] = [
   [{ components: [true, 0] }, 'component "1" is 0'],
   [{ status: 'unhealthy', components: { db: 'down' } }, 'component "db" is "down"'],
   [{ status: 'unhealthy', components: { db: 'up' } }, 'status is "unhealthy"'],
+  [{ status: 'ok', db: 'error' }, 'component "db" is "error"'],
+  [{ status: 'ok', database: false }, 'component "database" is false'],
+  [{ status: 'unhealthy', db: 'Unavailable' }, 'component "db" is "Unavailable"'],
+  ...['ok', 'connected', 'postgresql', null, undefined, true, {}].map((db) => [{ status: 'ok', db }, 'ok'] as const),
   [{ status: 'ok', components: {} }, 'ok'],
   [{ status: 'ok', components: 'none' }, 'ok'],
   [

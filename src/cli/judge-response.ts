@@ -3,6 +3,7 @@
  * which bodies are judged, and what an operator reads in Docker's health log.
  */
 import { judgeHealthBody } from '../core/health-verdict.ts';
+import { hideUserinfo } from '../core/userinfo.ts';
 import type { HttpResponse } from './http-answer.ts';
 
 /** `words` is a summary if healthy, else the reason. */
@@ -16,7 +17,7 @@ export interface ResponseVerdict {
  * @example judgeResponse({ status: 302, contentType: '', body: '' }).words // 'HTTP 302, redirects are not followed'
  */
 export function judgeResponse({ status, contentType, body }: HttpResponse): ResponseVerdict {
-  const unhealthy = (words: string): ResponseVerdict => ({ isHealthy: false, words });
+  const unhealthy = (words: string): ResponseVerdict => ({ isHealthy: false, words: hideUserinfo(words) });
   const value = parseJson(body);
   if (value === undefined && /[/+]json\b/i.test(contentType))
     return unhealthy(`HTTP ${status}, the body is not valid JSON`);
@@ -24,7 +25,7 @@ export function judgeResponse({ status, contentType, body }: HttpResponse): Resp
   if (!judged.ok) return unhealthy(describeSick(value) || judged.reason);
   if (status >= 300 && status < 400) return unhealthy(`HTTP ${status}, redirects are not followed`);
   if (status !== 200) return unhealthy(`HTTP ${status}`);
-  return { isHealthy: true, words: summarize(value) };
+  return { isHealthy: true, words: hideUserinfo(summarize(value)) };
 }
 
 function parseJson(body: string): unknown {

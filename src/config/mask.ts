@@ -2,9 +2,9 @@
  * Secrets in what people read. Masking goes by names, because a value does not show what it is; when in doubt it masks.
  * Every value that comes from the environment passes here before it is logged or printed.
  */
+import { hideUserinfo, mask } from '../core/userinfo.ts';
 
-/** Stands for a secret. Its length says nothing about the secret's. */
-export const mask = '***';
+export { mask } from '../core/userinfo.ts';
 
 /** Looked for anywhere in a name without its separators: `API_KEY`, `apiKey`, `PGPASSWORD`. */
 const secretNames =
@@ -33,11 +33,7 @@ export function maskValue(name: string, value: string): string {
  * @example maskUrl('postgres://hub:s3cret@db/hub?sslkey=x') // 'postgres://***@db/hub?sslkey=***'
  */
 export function maskUrl(text: string): string {
-  const withoutUserinfo = text.replace(
-    /([a-z][a-z0-9+.-]*:\/\/)([^\s"'<>]*)/gi,
-    (_url, scheme: string, rest: string) => scheme + hideUserinfo(rest),
-  );
-  return hideNamed(withoutUserinfo, /([?&;]([\w.-]+)=)([^&;#\s"'<>]+)/g);
+  return hideNamed(hideUserinfo(text), /([?&;]([\w.-]+)=)([^&;#\s"'<>]+)/g);
 }
 
 /** The same, and whatever else in a text has a name that looks secret: flags, assignments, members of JSON. */
@@ -56,19 +52,6 @@ function hideNamed(text: string, pattern: RegExp): string {
     if (!looksSecret(name)) return whole;
     return before + (value.startsWith('"') ? `"${mask}"` : mask);
   });
-}
-
-/**
- * @param rest a URL behind its `://`
- *
- * Passwords with a raw `/`, `?`, `#` or `@` in them are no valid URLs, and yet they are written. So userinfo reaches to
- * the last `@` of the whole, unless what stands before the path is an ordinary host.
- */
-function hideUserinfo(rest: string): string {
-  const [authority = ''] = rest.split(/[/?#]/, 1);
-  const isHost = /^(\[[^\]]*\]|[^:@]*)(:\d*)?$/.test(authority);
-  const end = isHost ? -1 : rest.lastIndexOf('@');
-  return end < 0 ? rest : mask + rest.slice(end);
 }
 
 /**

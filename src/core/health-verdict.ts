@@ -3,6 +3,7 @@
  * Pure, and the one rule for probes and for `tandem health`.
  */
 import type { ProbeResult } from './ports.ts';
+import { hideUserinfo } from './userinfo.ts';
 
 /** The words that mean well, in any case: ours, and those of the health endpoints in the field. */
 const goodWords: ReadonlySet<string> = new Set(['healthy', 'ok', 'up', 'pass', 'completed', 'skipped']);
@@ -59,10 +60,11 @@ function saysWell(status: unknown): boolean {
   return typeof status === 'string' ? goodWords.has(status.trim().toLowerCase()) : Boolean(status);
 }
 
-/** Foreign text in a reason: quoted, so without control characters, and short. */
+/** Foreign text in a reason: quoted, so without control characters, short, and without what URLs give away. */
 function show(value: unknown): string {
   if (typeof value !== 'string') return isObject(value) ? 'an object' : String(value);
-  return JSON.stringify(value.length > longestWord ? `${value.slice(0, longestWord)}…` : value);
+  const text = hideUserinfo(value);
+  return JSON.stringify(text.length > longestWord ? `${text.slice(0, longestWord)}…` : text);
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -1,4 +1,5 @@
 /** Why a probe failed, in a few words that may be logged and served: no secrets, no control characters, no novels. */
+import { hideUserinfo } from '../core/userinfo.ts';
 
 const longestReason = 160;
 
@@ -32,9 +33,6 @@ export function reasonOf(error: unknown): string {
 
 /** Foreign text made fit for a reason: one line, printable, bounded, without the userinfo of URLs. */
 export function tidy(text: string): string {
-  const plain = text
-    .replace(/\p{Cc}+/gu, ' ')
-    .trim()
-    .replace(/:\/\/[^\s/@]*:?[^\s@]*@/g, '://***@');
+  const plain = hideUserinfo(text.replace(/\p{Cc}+/gu, ' ').trim());
   return plain.length > longestReason ? `${plain.slice(0, longestReason - 1)}…` : plain;
 }

@@ -22,6 +22,19 @@ t.test('B21 what is healthy, and the words for it', async (t) => {
   for (const [response, words] of table) t.same(judgeResponse(response), { isHealthy: true, words });
 });
 
+t.test('B53 a password in what the service says is not shown', async (t) => {
+  const url = 'postgres:\\/\\/hub:s3cret@db';
+  for (const body of [
+    `{"components":{"db":"no ${url}"}}`,
+    `{"status":"ok, ${url}"}`,
+    `{"components":{"${url}":"ok"}}`,
+  ]) {
+    const { words } = judgeResponse(served(body));
+    t.match(words, 'postgres://***@db');
+    t.notMatch(words, 's3cret');
+  }
+});
+
 t.test('B21 what is not, and which component', async (t) => {
   const table: readonly [HttpResponse, string][] = [
     [served(unhealthyReport, { status: 503 }), 'gateway unhealthy: connection refused'],

@@ -49,6 +49,18 @@ for (const [body, verdict] of cells) {
   t.equal(reasonOf(body), verdict, `B21 ${JSON.stringify(body)}: ${verdict}`);
 }
 
+t.test('B53 a word of the service gives no password away, also where it is cut short', async (t) => {
+  const url = `postgres://hub:${'s3cret'.repeat(20)}@db/hub`;
+  for (const body of [{ status: `no ${url}` }, { components: { db: `lost ${url}` } }]) {
+    const reason = reasonOf(body);
+    t.match(reason, '://***@db');
+    t.notMatch(reason, 's3cret');
+  }
+  const startedAt = performance.now();
+  reasonOf({ status: 'a'.repeat(1 << 20) });
+  t.ok(performance.now() - startedAt < 1_000, 'a long one takes no time');
+});
+
 t.test('B21 a reason stays one short line, whatever the service writes', async (t) => {
   const reason = reasonOf({ status: `down\n\u001b[31m${'x'.repeat(1000)}` });
   t.match(reason, /^status is "down\\n\\u001b\[31mx+…"$/);

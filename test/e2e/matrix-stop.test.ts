@@ -1,15 +1,7 @@
 /** Stops of real gunicorns with requests in flight, and the budget that they fit in. */
 import t from 'tap';
-import { argvOf, type Matrix, runMatrix, untilNobodyIsLeft, untilUp } from '../support/matrix.ts';
+import { argvOf, inFlight, runMatrix, untilNobodyIsLeft, untilUp } from '../support/matrix.ts';
 import { until } from '../support/until.ts';
-
-/** Starts a request and resolves, without waiting for its answer, once the service, the hub by default, works on it. */
-async function inFlight(matrix: Matrix, path: string, port = matrix.hubPort) {
-  const answer = matrix.ask(port, path);
-  // The listener's queue is empty again as soon as a worker has taken the connection; one more answer proves it.
-  await matrix.ask(port, '/health');
-  return { answer };
-}
 
 t.test(
   'B12 a request in flight is answered; nothing set, a stalled one is cut within 9 s, and that is no kill',
@@ -17,8 +9,8 @@ t.test(
     const matrix = await runMatrix(t, { env: { HUB_MIGRATE: 'off' } });
     if (!matrix) return;
     await untilUp(matrix);
-    const stalled = await inFlight(matrix, '/slow?seconds=60');
-    const short = await inFlight(matrix, '/slow?seconds=1');
+    const stalled = await inFlight(matrix, matrix.hubPort, '/slow?seconds=60');
+    const short = await inFlight(matrix, matrix.hubPort, '/slow?seconds=1');
     const startedAt = performance.now();
     await matrix.signal('SIGTERM');
     t.match(await short.answer, { status: 200, body: '{"slept":1.0}' });
@@ -47,7 +39,7 @@ t.test('B12 graceful timeouts make the budget, and the log says which docker sto
   t.match(said, { stop_timeout_seconds: 25, docker_stop_timeout_seconds: 26 });
   t.match(argvOf(await matrix.leader('gateway')).join(' '), '--graceful-timeout 20 ');
   t.match(argvOf(await matrix.leader('hub')).join(' '), '--graceful-timeout 1 ');
-  const { answer } = await inFlight(matrix, '/slow?seconds=60');
+  const { answer } = await inFlight(matrix, matrix.hubPort, '/slow?seconds=60');
   const startedAt = performance.now();
   await matrix.signal('SIGTERM');
   await until('not ready any more', async () => (await matrix.tandem('health', '--timeout', '200ms')).code === 1);
@@ -72,7 +64,10 @@ t.test(
     t.match(said, { stop_timeout_seconds: 5, wished_seconds: [20, 10], scaled_seconds: [2, 1] });
     t.match(argvOf(await matrix.leader('hub')).join(' '), '--graceful-timeout 2 ');
     t.match(argvOf(await matrix.leader('gateway')).join(' '), '--graceful-timeout 1 ');
-    const stalled = [await inFlight(matrix, '/slow?seconds=60'), await inFlight(matrix, '/slow', matrix.gatewayPort)];
+    const stalled = [
+    await inFlight(matrix, matrix.hubPort, '/slow?seconds=60'),
+    await inFlight(matrix, matrix.gatewayPort, '/slow'),
+  ];
     const startedAt = performance.now();
     await matrix.signal('SIGTERM');
     t.equal((await matrix.exited).code, 0, 'each cut its own request, none was killed');

@@ -4,10 +4,11 @@
  */
 import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync } from 'node:fs';
-import { request } from 'node:http';
+import { type RequestOptions, request } from 'node:http';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Test } from 'tap';
+import type { HealthReport } from '../../src/core/health.ts';
 import { basicEnvironment, freePorts, makeDirectory, processesOf } from '../fixtures/e2e-run-pair.ts';
 import { gatewaySecrets } from './gateway-secrets.ts';
 import { venv } from './python.ts';
@@ -38,7 +39,11 @@ export interface Matrix extends Running {
   readonly hubPort: number;
   readonly gatewayPort: number;
   /** Asks the hub or the gateway; 0 where nobody answers. */
-  ask(port: number, path: string, method?: string): Promise<Answer>;
+  ask(port: number, path: string, method?: string, headers?: Readonly<Record<string, string>>): Promise<Answer>;
+  /** The health report, from the control socket; `undefined` where nobody answers. */
+  report(): Promise<HealthReport | undefined>;
+  /** What Prometheus would read there. */
+  metrics(): Promise<string>;
   /** `tandem ARGS` beside it. */
   tandem(...args: string[]): Promise<{ readonly code: number; readonly output: string }>;
   /** The leader of a service, and what the leader forked. */
@@ -52,6 +57,7 @@ export async function runMatrix(t: Test, options: MatrixOptions = {}): Promise<M
   const scene = await makeScene(t, options);
   if (!scene) return undefined;
   const { directory, env } = scene;
+  const socketPath = join(env['TANDEM_RUNTIME_DIR'] ?? '', 'tandem.sock');
   const running = runTandem(t, ['run', '--preset', 'matrix'], { env, cwd: directory, asInit: options.asInit ?? false });
   t.teardown(() => {
     for (const pid of processesOf(directory)) kill(pid);
@@ -59,6 +65,11 @@ export async function runMatrix(t: Test, options: MatrixOptions = {}): Promise<M
   return Object.assign(Object.create(running) as Running, {
     ...scene,
     ask,
+    report: async () => {
+      const { body } = await exchange({ socketPath, path: '/health' });
+      return body.startsWith('{') ? (JSON.parse(body) as HealthReport) : undefined;
+    },
+    metrics: async () => (await exchange({ socketPath, path: '/metrics' })).body,
     tandem: (...args: string[]) => tandemWith(env, directory, args),
     leader: async (service: 'gateway' | 'hub') => (await running.record({ service, to: 'ready' })).pid ?? 0,
     workers: childrenOf,
@@ -104,9 +115,13 @@ export async function tandemWith(env: Readonly<Record<string, string>>, cwd: str
   }
 }
 
-function ask(port: number, path: string, method = 'GET'): Promise<Answer> {
+function ask(port: number, path: string, method = 'GET', headers: Readonly<Record<string, string>> = {}) {
+  return exchange({ host: '127.0.0.1', port, path, method, headers, agent: false });
+}
+
+function exchange(options: RequestOptions): Promise<Answer> {
   return new Promise((resolve) => {
-    const question = request({ host: '127.0.0.1', port, path, method, agent: false }, (response) => {
+    const question = request(options, (response) => {
       let body = '';
       response.setEncoding('utf8').on('data', (chunk: string) => {
         body += chunk;
@@ -142,6 +157,14 @@ export async function untilUp(matrix: Matrix): Promise<void> {
   const hasEnded = () => matrix.child.exitCode !== null;
   await until('everything is up', () => isUp() || hasEnded(), { withinMs: 60_000 }).catch(() => undefined);
   if (!isUp()) throw new Error(`not up; stderr:\n${matrix.stderr}`);
+}
+
+/** Starts a request and resolves, without waiting for its answer, once the service works on it. */
+export async function inFlight(matrix: Matrix, port: number, path: string) {
+  const answer = matrix.ask(port, path);
+  // The listener's queue is empty again as soon as a worker has taken the connection; one more answer proves it.
+  await matrix.ask(port, '/health');
+  return { answer };
 }
 
 /** Resolves once every process of the run is gone. */

@@ -15,8 +15,10 @@ import {
   kill,
   type Matrix,
   type MatrixOptions,
+  python,
   runMatrix,
   untilNobodyIsLeft,
+  untilUp,
 } from '../support/matrix.ts';
 import { postgres } from '../support/postgres.ts';
 import { partOf } from '../support/python.ts';
@@ -24,9 +26,6 @@ import { until } from '../support/until.ts';
 
 /** Probes are 10 s apart, may take 3 s each, and three failures count: `defaultTiming`. */
 const noticedWithinMs = 3 * (10_000 + 3_000) + 5_000;
-
-/** Python's start on a machine that has other things to do, no promise of tandem's. */
-const python = { withinMs: 60_000, everyMs: 20 };
 
 /** Long enough for a look at the health report while the other one stops. */
 const slowStop = { HUB_GRACEFUL_TIMEOUT: '8', GW_GRACEFUL_TIMEOUT: '8' };
@@ -424,13 +423,6 @@ function writeGateway(directory: string): void {
   writeFileSync(join(directory, 'app/mcpgateway/sick-or-not.py'), `${lines.join('\n')}\n`);
 }
 
-async function untilEverythingIsUp(matrix: Matrix): Promise<void> {
-  const isUp = () => matrix.records().some(({ msg }) => msg === 'everything is up');
-  await until('everything is up', isUp, python).catch((error: Error) => {
-    throw new Error(`${error.message}; stderr:\n${matrix.stderr}`);
-  });
-}
-
 /** Waits for the report: probes are asked now and then, and components turn one after the other. */
 async function seeHealth(t: Test, matrix: Matrix, { line, ...expected }: Health): Promise<void> {
   const pattern = { ...expected, ready: expected.status === 'healthy' } as JsonPattern;
@@ -465,7 +457,7 @@ for (const { event, because, options, when, happens, health, passes, ends, hubIs
     t.setTimeout(300_000);
     if (when) await when(matrix);
     else {
-      await untilEverythingIsUp(matrix);
+      await untilUp(matrix);
       t.equal((await matrix.tandem('health')).code, 0, 'healthy before');
     }
     await happens?.(matrix, scene, t);

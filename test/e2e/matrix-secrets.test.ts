@@ -7,7 +7,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { gatewaySecrets } from '../support/gateway-secrets.ts';
-import { kill, type Matrix, type MatrixOptions, runMatrix, untilNobodyIsLeft } from '../support/matrix.ts';
+import { kill, type Matrix, type MatrixOptions, runMatrix, untilNobodyIsLeft, untilUp } from '../support/matrix.ts';
 import { postgres } from '../support/postgres.ts';
 import { until } from '../support/until.ts';
 
@@ -77,9 +77,7 @@ t.test('B53 secrets by file and in URLs reach their services, and nobody else, u
     },
   });
   if (!matrix) return;
-  const isUp = () => matrix.records().some(({ msg }) => msg === 'everything is up');
-  await until('everything is up', isUp, { withinMs: 60_000 });
-
+  await untilUp(matrix);
   const seen = JSON.parse((await matrix.ask(matrix.hubPort, '/environment')).body) as Record<string, string>;
   t.match(seen, {
     DB_PASSWORD: fingerprint(secrets.password),

@@ -65,9 +65,9 @@ t.test(
     t.match(argvOf(await matrix.leader('hub')).join(' '), '--graceful-timeout 2 ');
     t.match(argvOf(await matrix.leader('gateway')).join(' '), '--graceful-timeout 1 ');
     const stalled = [
-    await inFlight(matrix, matrix.hubPort, '/slow?seconds=60'),
-    await inFlight(matrix, matrix.gatewayPort, '/slow'),
-  ];
+      await inFlight(matrix, matrix.hubPort, '/slow?seconds=60'),
+      await inFlight(matrix, matrix.gatewayPort, '/slow'),
+    ];
     const startedAt = performance.now();
     await matrix.signal('SIGTERM');
     t.equal((await matrix.exited).code, 0, 'each cut its own request, none was killed');

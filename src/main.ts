@@ -17,6 +17,7 @@ import { makePlan, type Plan } from './core/plan.ts';
 import type { LaunchFailure } from './core/ports.ts';
 import { type Requests, type StopPolicy, Supervisor } from './core/supervisor.ts';
 import { Chronicle, type Narrator, terseNarrator } from './host/chronicle.ts';
+import { systemClock } from './host/clock.ts';
 import { sweepAll } from './host/groups.ts';
 import { closeStrayInspector } from './host/inspector.ts';
 import { flagsOf } from './host/known-flags.ts';
@@ -31,6 +32,7 @@ import { makeLauncher } from './host/processes.ts';
 import { startReaper } from './host/reaper.ts';
 import { heedCommandSignals, heedStopSignals } from './host/requests.ts';
 import { handleAllSignals, ignoreSignals, signalNumber } from './host/signals.ts';
+import { openTcpSocket } from './host/tcp-socket.ts';
 import { closeLostTerminals } from './host/terminal.ts';
 import type { Site } from './presets/site.ts';
 
@@ -145,15 +147,16 @@ async function planPreset(flag: string | undefined, only: readonly string[]) {
 async function openHealth(supervisor: Supervisor, { health, environment }: Config, log: Log): Promise<Closable> {
   const { listen } = await import('./http/server.ts');
   const { runtimeDirs } = await import('./http/runtime-dir.ts');
-  const startedAt = performance.now();
+  const startedAt = systemClock.now();
   return listen({
     runtimeDirs: runtimeDirs(environment),
     address: health.port === undefined ? undefined : { host: health.host, port: health.port },
     holderOf,
+    openTcpSocket,
     onProblem: (problem) => log.warn({ problem }, 'health cannot be asked everywhere'),
     report: () => {
       const { views, ending } = supervisor;
-      return healthReport({ views, ending, now: performance.now(), startedAt, version: TANDEM_VERSION });
+      return healthReport({ views, ending, now: systemClock.now(), startedAt, version: TANDEM_VERSION });
     },
   });
 }

@@ -6,6 +6,7 @@
  * supervisor's own "unhealthy" or "starting" is final: it has counted failures already, and so will Docker.
  */
 import { writeSync } from 'node:fs';
+import { systemClock } from '../host/clock.ts';
 import { askSupervisor, getUrl, parseHttpUrl, type SupervisorEnvironment } from './ask-supervisor.ts';
 import { judgeResponse } from './judge-response.ts';
 import { printable } from './printable.ts';
@@ -71,8 +72,8 @@ async function askUntilFinal(options: HealthOptions, deadline: AbortSignal): Pro
   const { timeoutMs, env, debug } = options;
   const ask = makeAsk(options, deadline);
   const trace = isOn(env.HEALTHCHECK_DEBUG) ? (debug ?? writeLineTo(2)) : () => {};
-  const startedAt = performance.now();
-  const elapsedMs = () => Math.round(performance.now() - startedAt);
+  const startedAt = systemClock.now();
+  const elapsedMs = () => Math.round(systemClock.now() - startedAt);
   let previous: Verdict | undefined;
   for (let attempt = 1, pauseMs = firstPauseMs; ; attempt++, pauseMs = Math.min(2 * pauseMs, maxPauseMs)) {
     const verdict = await ask();

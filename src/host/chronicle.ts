@@ -6,6 +6,7 @@ import { describeOutcome, type Outcome } from '../core/outcome.ts';
 import type { Observer, Transition } from '../core/service.ts';
 import type { ServiceSpec } from '../core/spec.ts';
 import { isTerminal, type State } from '../core/state.ts';
+import { systemClock } from './clock.ts';
 import type { Log } from './log.ts';
 
 /** The states in which a service has done its part of the start. */
@@ -38,7 +39,7 @@ export class Chronicle implements Narrator {
   readonly #waitingFor: Set<string>;
   readonly #specs: readonly ServiceSpec[];
   readonly #startupMs: Record<string, number> = {};
-  readonly #startedAt = performance.now();
+  readonly #startedAt = systemClock.now();
 
   constructor(log: Log, specs: readonly ServiceSpec[]) {
     this.#log = log;
@@ -80,7 +81,7 @@ export class Chronicle implements Narrator {
   #arrive(service: string, from: State, elapsedMs: number): void {
     if (from === 'starting') this.#startupMs[service] = Math.round(elapsedMs);
     if (this.#waitingFor.size > 0) return;
-    const total = Math.round(performance.now() - this.#startedAt);
+    const total = Math.round(systemClock.now() - this.#startedAt);
     this.#log.info({ startup_ms: { ...this.#startupMs, total }, ...this.#addresses() }, 'everything is up');
   }
 

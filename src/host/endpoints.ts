@@ -2,7 +2,6 @@
  * What the host of an address means on this machine: the literal addresses it stands for, where to knock to reach them,
  * and which listening sockets share them.
  */
-import { lookup } from 'node:dns/promises';
 import { isIP, isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { aborted } from '../core/scope.ts';
@@ -25,6 +24,7 @@ export async function literalsOf(host: string, signal: AbortSignal): Promise<rea
 
 /** The resolver takes seconds to give up and cannot be aborted: it is left alone then. */
 async function resolveName(name: string, signal: AbortSignal): Promise<readonly string[]> {
+  const { lookup } = await import('node:dns/promises');
   const scope = new AbortController();
   const found = lookup(name, { all: true }).catch(() => []);
   const addresses = (await Promise.race([found, aborted(signal, scope.signal)])) ?? [];

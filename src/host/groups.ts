@@ -3,6 +3,7 @@
  * may not signal is an ordinary answer here, never an error.
  */
 import type { SignalName } from '../core/spec.ts';
+import { systemClock } from './clock.ts';
 import { findCommand } from './command-lookup.ts';
 
 /** How often a wait looks whether the killed are gone; a kill takes the kernel about a millisecond. */
@@ -52,9 +53,9 @@ export async function killTree(pid: number): Promise<void> {
 }
 
 async function untilGone(target: number, limitMs: number): Promise<boolean> {
-  const deadline = performance.now() + limitMs;
+  const deadline = systemClock.now() + limitMs;
   while (sendSignal(target, 0)) {
-    if (performance.now() > deadline) return false;
+    if (systemClock.now() > deadline) return false;
     await new Promise((resolve) => setTimeout(resolve, lookIntervalMs));
   }
   return true;

@@ -20,6 +20,8 @@ export interface Addon {
   pipe(): [number, number] | number;
   /** Asks for a size in bytes; returns the size that the pipe has then. */
   setPipeSize(fd: number, bytes: number): number;
+  /** A TCP socket bound to an address, given as a 32-bit number, and a port; its descriptor, closed on exec. */
+  bindIPv4(address: number, port: number): number;
   /** Ends the process at once: no teardown, no thread is waited for. */
   exit(code: number): never;
   /** Makes this process' group the terminal's foreground group again if `group` is it now. */

@@ -3,6 +3,7 @@
  * It owns the reading end and ends it, at the latest when `drained` has run out.
  */
 import type { Readable } from 'node:stream';
+import { systemClock } from './clock.ts';
 import type { Format } from './output-format.ts';
 import { type LineBlock, makeLineSplitter } from './output-lines.ts';
 import type { Sink } from './output-sink.ts';
@@ -58,10 +59,10 @@ export function readStream(source: Readable, format: Format, sink: Sink): Output
 
   return {
     async drained(limitMs) {
-      const deadlineMs = performance.now() + limitMs;
+      const deadlineMs = systemClock.now() + limitMs;
       while (!isEnded) {
         const chunksBefore = chunks;
-        const leftMs = deadlineMs - performance.now();
+        const leftMs = deadlineMs - systemClock.now();
         await settledWithin(ended, Math.min(quietMs, leftMs));
         const isQuiet = chunks === chunksBefore && !isBlocked;
         if (isQuiet || leftMs <= quietMs) finish();

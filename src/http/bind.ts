@@ -2,7 +2,10 @@
 import type { ListenOptions, Server } from 'node:net';
 
 /** Listens; the socket is created before this returns, what it resolves with tells whether that went well. */
-export function bind(server: Server, where: ListenOptions): Promise<NodeJS.ErrnoException | undefined> {
+export function bind(
+  server: Server,
+  where: ListenOptions | { readonly fd: number },
+): Promise<NodeJS.ErrnoException | undefined> {
   return new Promise((resolve) => {
     const settle = (error?: NodeJS.ErrnoException) => {
       server.off('error', settle);

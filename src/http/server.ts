@@ -5,7 +5,8 @@
  * Whoever asks may be hostile: one request a connection, small headers, bodies never read, and the limits of
  * `connections.ts`. Nothing here wakes an idle PID 1.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Server as HttpServer, IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:net';
 import { UnavailableError } from '../core/errors.ts';
 import type { HealthReport } from '../core/health.ts';
 import { describeHolder } from '../core/outcome.ts';
@@ -24,8 +25,6 @@ const maxHeaderBytes = 8 * 1024;
 const defaultConnectionTimeoutMs = 5_000;
 /** Who holds a port is worth this long, no longer. */
 const holderLimitMs = 1_000;
-/** Node looks for slow requests by a timer that wakes it for ever; each connection's own deadline does that here. */
-const neverMs = 2 ** 31 - 1;
 
 /** What is answered, and where. */
 export interface ListenOptions {
@@ -38,6 +37,8 @@ export interface ListenOptions {
   readonly onProblem: (message: string) => void;
   /** Who holds a taken address. Absent: the message does not say. */
   readonly holderOf?: Machine['holderOf'] | undefined;
+  /** Binds the port faster than Node does, and returns the descriptor; without one Node binds it. */
+  readonly openTcpSocket?: (address: Address) => number | undefined;
   readonly connectionTimeoutMs?: number;
 }
 
@@ -77,7 +78,8 @@ async function listenOnPort(
   closers: (() => Promise<void>)[],
 ): Promise<Address> {
   const { server, close } = createHealthServer(options, (host) => isOurHost(host, address.host));
-  const error = await bind(server, address);
+  const fd = options.openTcpSocket?.(address);
+  const error = await bind(server, fd === undefined ? address : { fd });
   if (error !== undefined)
     throw new UnavailableError(await describePortError(address, error, options.holderOf), { cause: error });
   closers.push(close);
@@ -105,12 +107,16 @@ function createHealthServer(
   options: ListenOptions,
   isAcceptedHost: HostCheck,
 ): { server: Server; close: () => Promise<void> } {
-  const server = createServer({ maxHeaderSize: maxHeaderBytes, connectionsCheckingInterval: neverMs });
+  const server = createServer({ allowHalfOpen: true, noDelay: true });
   const endConnections = limitConnections(server, {
     maxConnections,
     connectionTimeoutMs: options.connectionTimeoutMs ?? defaultConnectionTimeoutMs,
   });
-  server.on('request', (request, response) => send(answer(request, options, isAcceptedHost), response));
+  let http: HttpServer | undefined;
+  server.on('connection', (socket) => {
+    http ??= makeHttpServer((request, response) => send(answer(request, options, isAcceptedHost), response));
+    http.emit('connection', socket);
+  });
   server.on('listening', () => {
     server.on('error', (error) => options.onProblem(`the health server has a problem: ${error.message}`));
   });
@@ -120,6 +126,15 @@ function createHealthServer(
       endConnections();
     });
   return { server, close };
+}
+
+/**
+ * Speaks HTTP on connections that others have accepted. Loaded here, because it takes 3 ms and 1 MB of a start. It never
+ * listens itself, so Node does not look for slow requests by a timer for ever; each connection's own deadline does that.
+ */
+function makeHttpServer(onRequest: RequestListener): HttpServer {
+  const { createServer: createHttpServer } = process.getBuiltinModule('node:http');
+  return createHttpServer({ maxHeaderSize: maxHeaderBytes }, onRequest);
 }
 
 function answer(request: IncomingMessage, options: ListenOptions, isAcceptedHost: HostCheck): Reply {

@@ -9,9 +9,11 @@
 #define NAPI_VERSION 8
 #include <fcntl.h>
 #include <node_api.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -129,6 +131,23 @@ static napi_value take_terminal(napi_env env, napi_callback_info info) {
   return number(env, error);
 }
 
+/* bindIPv4(address, port): a TCP socket, bound and not yet listening, as libuv makes it; both numbers as one reads them. */
+static napi_value bind_ipv4(napi_env env, napi_callback_info info) {
+  int32_t values[2];
+  arguments(env, info, 2, values);
+  long fd = kernel(SYS_socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, 0, 0);
+  if (fd < 0) return number(env, fd);
+
+  int on = 1;
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)values[1])};
+  address.sin_addr.s_addr = htonl((uint32_t)values[0]);
+  long error = kernel(SYS_setsockopt, fd, SOL_SOCKET, SO_REUSEADDR, (long)&on, sizeof on);
+  if (error == 0) error = kernel(SYS_bind, fd, (long)&address, sizeof address, 0, 0);
+  if (error == 0) return number(env, fd);
+  kernel(SYS_close, fd, 0, 0, 0, 0);
+  return number(env, error);
+}
+
 /* exit(code): ends the process at once, whatever its other threads wait for. */
 static napi_value exit_group(napi_env env, napi_callback_info info) {
   int32_t values[1];
@@ -149,6 +168,7 @@ NAPI_MODULE_INIT() {
   export(env, exports, "pipe", make_pipe);
   export(env, exports, "setPipeSize", set_pipe_size);
   export(env, exports, "takeTerminal", take_terminal);
+  export(env, exports, "bindIPv4", bind_ipv4);
   export(env, exports, "exit", exit_group);
   return exports;
 }

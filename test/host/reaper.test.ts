@@ -38,6 +38,7 @@ function stuckAddon(pid: () => number): { addon: Addon; peeks: () => number; rea
     reap: (pid) => reaped.push(pid) > 0,
     becomeSubreaper: () => true,
     pipe: () => -1,
+    bindIPv4: () => -1,
     setPipeSize: () => -1,
     exit: () => {
       throw new Error('not in this test');

@@ -17,6 +17,13 @@ interface Received {
   readonly body: string;
 }
 
+/** What Node keeps of a timer. */
+interface Interval {
+  readonly _idleTimeout: number;
+  /** Null: it fires once. */
+  readonly _repeat: number | null;
+}
+
 type Where = { readonly socketPath: string } | { readonly port: number };
 
 /** Asks by Node's own client, so that what we send is read by somebody else's eyes. */
@@ -361,15 +368,24 @@ t.test('a directory that the operator named must do: otherwise nothing starts', 
 
 t.test('idle servers hold no timer that would wake PID 1', async (t) => {
   const delaysMs: number[] = [];
+  const intervals = new Set<Interval>();
   const watch = createHook({
     init: (_id, type, _trigger, resource) => {
-      if (type === 'Timeout') delaysMs.push((resource as { _idleTimeout: number })._idleTimeout);
+      if (type !== 'Timeout') return;
+      delaysMs.push((resource as Interval)._idleTimeout);
+      intervals.add(resource as Interval);
     },
   }).enable();
-  await listenForTest(t).finally(() => watch.disable());
+  const { port } = await listenForTest(t);
   const dayMs = 24 * 60 * 60 * 1000;
   t.same(
     delaysMs.filter((delayMs) => delayMs < dayMs),
     [],
+  );
+  await ask({ port }, '/health').finally(() => watch.disable());
+  t.same(
+    [...intervals].filter(({ _repeat }) => _repeat !== null),
+    [],
+    'nor does any timer of the first request go on for ever',
   );
 });

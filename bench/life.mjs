@@ -1,6 +1,7 @@
 /**
  * `node bench/life.mjs [RUNS]`: what tandem's own time and memory are in a container's life, against bare Node in the
- * same run. Medians of RUNS (default 20) interleaved runs with minimum and maximum; goals are those of the issue.
+ * same run. Medians of RUNS (default 20) interleaved runs with minimum and maximum; goals are those of the issue. Nobody
+ * gets the caller's environment: NODE_EXTRA_CA_CERTS alone makes a bare Node 20 start 40 ms later.
  *
  *   start    exec of tandem to exec of its first child          against `node empty.cjs`, start to end
  *   command  the same for `tandem -- CMD`
@@ -96,7 +97,7 @@ function note(name, value) {
 
 async function measureOnce() {
   let from = milliseconds();
-  spawnSync(process.execPath, [empty]);
+  spawnSync(process.execPath, [empty], { env: {} });
   note('node', milliseconds() - from);
 
   writeFileSync(events, '');
@@ -124,7 +125,7 @@ async function measureOnce() {
 }
 
 async function measureMemory() {
-  const idle = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1e6)'], { stdio: 'ignore' });
+  const idle = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1e6)'], { stdio: 'ignore', env: {} });
   const pair = await startPair();
   await when('hub listen');
   await sleep(rssSeconds * 1000);

@@ -1,9 +1,9 @@
 /**
  * `npm run build`: src/ -> dist/.
  *
- *   dist/tandem.cjs        the program: switches the compile cache on and loads the bundle
+ *   dist/tandem.cjs        the program: runs the bundle, from its code cache
  *   dist/main.cjs          the bundle, one CommonJS file: nothing is in it that a start may not need
- *   dist/cache/            the bundle compiled, for the Node that built it (scripts/warm.mjs)
+ *   dist/cache/            what a run compiles of the bundle, for the Node that built it (scripts/warm.mjs)
  *   dist/vendor/NAME.cjs   a library each that is loaded when it is needed (`import('execa')`)
  *   dist/native/           reaper.node and launch, made by `cc`
  *
@@ -11,6 +11,7 @@
  * with less; TANDEM_REQUIRE_NATIVE=1 makes that an error, which is what an image wants.
  */
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
@@ -121,6 +122,13 @@ function buildNativeParts() {
   }
 }
 
+/** Names the bundle's content; its code cache is for this one alone. */
+function hashOf(files) {
+  const hash = createHash('sha256');
+  for (const { contents } of files) hash.update(contents);
+  return hash.digest('hex').slice(0, 16);
+}
+
 /** Turns `import('execa')` into a file beside the bundle and notes which libraries were met. */
 function vendorPlugin(met) {
   return {
@@ -137,7 +145,7 @@ function vendorPlugin(met) {
 
 async function buildBundle() {
   const sources = filesBelow(join(root, 'src')).filter((path) => !path.endsWith('.c'));
-  if (isUpToDate(bundle, [...sources, ...scriptAndPackages])) return;
+  if (isUpToDate(bundle, [...sources, ...scriptAndPackages])) return warm();
 
   const esbuild = await import('esbuild');
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -168,7 +176,7 @@ async function buildBundle() {
     ...common,
     entryPoints: [starter],
     outfile: program,
-    external: ['./main.cjs'],
+    define: { TANDEM_BUNDLE_HASH: JSON.stringify(hashOf(main.outputFiles)) },
     banner: { js: '#!/usr/bin/env node' },
   });
   const vendor = await esbuild.build({
@@ -179,11 +187,18 @@ async function buildBundle() {
   });
 
   // The bundle comes last: its time says that all of them are there.
-  rmSync(join(dist, 'vendor'), { recursive: true, force: true });
+  for (const old of ['vendor', 'cache']) rmSync(join(dist, old), { recursive: true, force: true });
   for (const file of [...vendor.outputFiles, ...start.outputFiles, ...main.outputFiles.toReversed()]) {
     const mode = file.path === program ? 0o755 : 0o644;
     putInPlace(file.path, (draft) => writeFileSync(draft, file.contents, { mode }));
   }
+  warm();
+}
+
+/** Makes the code cache for the Node that runs this, unless it is there. */
+function warm() {
+  const caches = existsSync(join(dist, 'cache')) ? readdirSync(join(dist, 'cache')) : [];
+  if (caches.some((name) => name.endsWith(`-${process.version}-${process.arch}`))) return;
   execFileSync(process.execPath, [join(root, 'scripts/warm.mjs')], { stdio: ['ignore', 'ignore', 'inherit'] });
 }
 

@@ -1,39 +1,82 @@
 /**
- * `node scripts/warm.mjs [PROGRAM]`: fills the compile cache beside PROGRAM (default dist/tandem.cjs), by a run of
- * services that end at once. The cache knows its files by their paths, so this comes after they are where they stay, and
- * by their Node, so it is for the Node that runs this script.
+ * `node scripts/warm.mjs [PROGRAM]`: fills the code cache beside PROGRAM (default dist/tandem.cjs) for the Node that runs this
+ * script, by a run of two services from start to stop: what such a run compiles is what the cache holds.
  */
-import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { get } from 'node:http';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 
 const program = process.argv[2] ?? join(import.meta.dirname, '../dist/tandem.cjs');
-const cache = join(program, '../cache');
 const work = mkdtempSync(join(tmpdir(), 'tandem-warm-'));
+const limitMs = 60_000;
+
+/** Writes the cache when tandem ends, which has to end as Node does: by the addon it would end at once. */
+const writeCache = `
+  import { mkdirSync, writeFileSync } from 'node:fs';
+  import { dirname } from 'node:path';
+  const { dlopen } = process;
+  process.dlopen = (module, path) => {
+    dlopen(module, path);
+    module.exports.exit = process.exit;
+  };
+  process.on('exit', () => {
+    const { bundle, cacheFile } = process.mainModule.exports;
+    mkdirSync(dirname(cacheFile), { recursive: true });
+    writeFileSync(cacheFile, bundle.createCachedData());
+  });
+`;
+
+const service = `require("node:http").createServer((_, answer) => answer.end("{}")).listen(process.env.PORT, "127.0.0.1")`;
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  return String(port);
+}
+
+/** Resolves when both services are ready. */
+async function untilUp(tandem) {
+  const said = [];
+  for await (const line of createInterface(tandem.stderr)) {
+    if (line.includes('everything is up')) return;
+    said.push(line);
+  }
+  throw new Error(`tandem did not come up:\n${said.join('\n')}`);
+}
+
 try {
-  rmSync(cache, { recursive: true, force: true });
-  const { status } = spawnSync(process.execPath, [program, 'run', '--preset', 'embedded'], {
-    stdio: 'ignore',
+  const preload = `data:text/javascript,${encodeURIComponent(writeCache)}`;
+  const command = `'${process.execPath}' -e '${service}'`;
+  const tandem = spawn(process.execPath, ['--import', preload, program, 'run', '--preset', 'embedded'], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    timeout: limitMs,
     env: {
       PATH: process.env.PATH,
-      // Without the addon tandem leaves as any Node program does, which is when the cache is written.
-      TANDEM_NATIVE_DIR: work,
       TANDEM_RUNTIME_DIR: work,
       TANDEM_DATA_DIR: work,
-      TANDEM_HEALTH_PORT: '',
+      TANDEM_HEALTH_PORT: await freePort(),
       MIGRATE_COMMAND: 'true',
-      GW_COMMAND: 'false',
-      HUB_COMMAND: 'false',
-      GW_HEALTH_PATH: '',
-      HUB_HEALTH_PATH: '',
+      GW_COMMAND: command,
+      GW_PORT: await freePort(),
+      HUB_COMMAND: command,
+      PORT: await freePort(),
     },
   });
-  // 69: somebody listens on the gateway's port, which does as well.
-  if (status !== 1 && status !== 69) throw new Error(`the run ended with ${status}`);
-  // Node keeps the files for its own user; tandem is run by others, too.
-  if (existsSync(cache))
-    for (const file of readdirSync(cache, { recursive: true })) chmodSync(join(cache, file), 0o755);
+  const end = once(tandem, 'exit');
+  await untilUp(tandem);
+  tandem.stderr.resume();
+  const [answer] = await once(get({ socketPath: join(work, 'tandem.sock'), path: '/health' }), 'response');
+  answer.resume();
+  tandem.kill();
+  const [code] = await end;
+  if (code !== 0) throw new Error(`the run ended with ${code}`);
 } finally {
   rmSync(work, { recursive: true, force: true });
 }

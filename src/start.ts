@@ -1,13 +1,34 @@
 /**
- * The program's first file: switches on the compile cache and loads the bundle, so that what was compiled once at build
- * time is not compiled at every start. Node 20 has no such cache. A cache of another Node, or one that cannot be read, is
- * passed over in silence; one that is missing cannot be made where the files are read-only, as they are in an image.
+ * The program's first file: runs the bundle, from V8's code cache if there is one, so that what was compiled once at build
+ * time (`scripts/warm.mjs`) is not compiled at every start. Node's own compile cache holds what was compiled before the
+ * first line ran, which is next to nothing; this one holds what a run has used.
+ *
+ * V8 itself refuses a cache of another V8 or of other flags, and compiles; of the source it compares the length alone, so
+ * the cache's name holds the bundle's hash.
  */
-import module from 'node:module';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Script } from 'node:vm';
 
-const { enableCompileCache } = module as { enableCompileCache?: (directory: string) => unknown };
-enableCompileCache?.(join(__dirname, 'cache'));
+declare const TANDEM_BUNDLE_HASH: string;
 
-// require, because an import would be carried out before the line above.
-require('./main.cjs');
+const file = join(__dirname, 'main.cjs');
+
+/** Where the code cache for this Node is, or would be. */
+export const cacheFile = join(__dirname, 'cache', `${TANDEM_BUNDLE_HASH}-${process.version}-${process.arch}`);
+
+/** The bundle, as a function of what CommonJS gives to a module. */
+export const bundle = new Script(
+  `(function (exports, require, module, __filename, __dirname) {${readFileSync(file, 'latin1')}\n})`,
+  { filename: file, cachedData: readCache() },
+);
+
+function readCache(): Buffer | undefined {
+  try {
+    return readFileSync(cacheFile);
+  } catch {
+    return undefined;
+  }
+}
+
+bundle.runInThisContext()({}, require, module, file, __dirname);

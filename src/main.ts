@@ -51,8 +51,10 @@ interface Circumstances {
   readonly stopPolicy: StopPolicy;
   /** What signals from outside mean. */
   readonly heed: (supervisor: Supervisor) => Requests;
-  /** Opens the places where health is asked. */
+  /** Opens the places where health is asked; they also tell a second tandem that it is the second. */
   readonly openHealth: (supervisor: Supervisor) => Promise<Closable>;
+  /** Makes ready on the disk what the services expect. */
+  readonly prepare: () => Promise<void>;
 }
 
 interface Closable {
@@ -61,7 +63,7 @@ interface Closable {
 
 /** A container's life: everything is started, watched and stopped, and then nothing is left. */
 async function live(plan: Plan, circumstances: Circumstances): Promise<number> {
-  const { narrator, stopPolicy, heed, openHealth } = circumstances;
+  const { narrator, stopPolicy, heed, openHealth, prepare } = circumstances;
   const { reaper } = native();
   if (reaper) startReaper(reaper);
   const output = makeOutput({
@@ -72,6 +74,7 @@ async function live(plan: Plan, circumstances: Circumstances): Promise<number> {
   });
   const supervisor = new Supervisor(plan, makeMachine(makeLauncher({ output })), narrator, stopPolicy);
   const health = await openHealth(supervisor);
+  await prepare().catch((error) => closeAndThrow(health, error));
 
   const running = supervisor.run(heed(supervisor));
   setImmediate(afterTheFirstSpawn, narrator);
@@ -82,6 +85,12 @@ async function live(plan: Plan, circumstances: Circumstances): Promise<number> {
   const code = exitCodeOf(outcome, signalNumber);
   await Promise.all([health.close(), narrator.end(outcome, code)]);
   return code;
+}
+
+/** A start that fails leaves no socket behind. */
+async function closeAndThrow(health: Closable, error: unknown): Promise<never> {
+  await health.close();
+  throw error;
 }
 
 /** What costs milliseconds and can wait until the first child is on its way. */
@@ -95,11 +104,9 @@ async function runPreset({ preset, only }: Invocation & { command: 'run' }): Pro
   const { config, plan, remarks } = await planPreset(preset, only);
   const unusable = unusableCommands(plan);
   if (unusable.length > 0) return complain(unusable);
-  const { prepareFor } = await import('./presets/index.ts');
-  const prepared = await prepareFor(config);
   const log = makeLog({ level: config.log.level, pretty: config.log.format === 'pretty', color: isColorWanted });
   log.info({ version: TANDEM_VERSION, preset: config.preset.name, why: config.preset.reason }, 'tandem starts');
-  for (const { level, message, facts } of [...remarks, ...prepared]) log[level](facts, message);
+  pass(remarks, log);
   for (const lost of native().missing) log.warn({ lost }, 'a native part is missing');
   return live(plan, {
     narrator: new Chronicle(log, plan.services),
@@ -107,7 +114,18 @@ async function runPreset({ preset, only }: Invocation & { command: 'run' }): Pro
     stopPolicy: { stopTimeoutMs: config.stop.timeoutMs, drainDelayMs: config.stop.drainDelayMs },
     heed: (supervisor) => heedStopSignals(supervisor, log),
     openHealth: (supervisor) => openHealth(supervisor, config, log),
+    prepare: () => prepare(config, log),
   });
+}
+
+/** Comes after the places of health: nothing is written beside a tandem that has them. */
+async function prepare(config: Config, log: Log): Promise<void> {
+  const { prepareFor } = await import('./presets/index.ts');
+  pass(await prepareFor(config), log);
+}
+
+function pass(remarks: readonly Remark[], log: Log): void {
+  for (const { level, message, facts } of remarks) log[level](facts, message);
 }
 
 /** Nothing is started if a command is missing: a shell's code if that is the only problem. */
@@ -143,7 +161,7 @@ async function planPreset(flag: string | undefined, only: readonly string[]) {
   return { config, plan, remarks: [...config.remarks, ...remarks] satisfies Remark[] };
 }
 
-/** The control socket and the health port, bound before anything starts. */
+/** The control socket and the health port, bound before anything is written or started. */
 async function openHealth(supervisor: Supervisor, { health, environment }: Config, log: Log): Promise<Closable> {
   const { listen } = await import('./http/server.ts');
   const { runtimeDirs } = await import('./http/runtime-dir.ts');
@@ -172,6 +190,7 @@ async function runCommand({ argv }: Invocation & { command: 'exec' }): Promise<n
     stopPolicy: { stopTimeoutMs: 0, drainDelayMs: 0 },
     heed: heedCommandSignals,
     openHealth: async () => ({ close: async () => {} }),
+    prepare: async () => {},
   });
 }
 

@@ -127,6 +127,12 @@ test('B20 variables and flags that are wrong are all named in one message, 78', 
   for (const subject of ['PORT', '--only', 'GW_COMMAND']) t.match(refusal.stderr, subject);
 });
 
+test('B20 a data directory that cannot be made is refused, 78, and no control socket stays behind', async (t) => {
+  const refusal = await refuse(t, ['run'], { TANDEM_DATA_DIR: '/dev/null/tandem' });
+  t.equal(refusal.code, 78);
+  t.same(subjects(refusal), ['TANDEM_DATA_DIR']);
+});
+
 test('B20 what is wrong is said within 100 ms of start-up, beyond what Node takes for itself', async (t) => {
   const refusals: number[] = [];
   const emptyNode: number[] = [];

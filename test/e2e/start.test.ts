@@ -1,7 +1,8 @@
 /** From the first process to the last one that is ready: the order, what breaks it off, and with which code. */
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { type Test, test } from 'tap';
 import { emptyNodeMs, forms, freePorts, nowMs, type Pair, runPair, type Script } from '../fixtures/e2e-run-pair.ts';
 import { until } from '../support/until.ts';
@@ -156,6 +157,18 @@ test('B09 the control socket taken: 69 before anything starts, and the first tan
   t.notOk(first.events().includes('hub SIGTERM'));
 });
 
+for (const [what, take] of [
+  ['health port', async (t: Test) => ({ TANDEM_HEALTH_PORT: String((await occupy(t)).port) })],
+  ['control socket', async (t: Test) => ({ TANDEM_RUNTIME_DIR: await runtimeDirOfAnother(t) })],
+] as const) {
+  test(`B09 the ${what} taken: 69, and none of the embedded pair's files is written`, async (t) => {
+    const own = { GW_COMMAND: '', HUB_COMMAND: '' };
+    const pair = await runPair(t, { env: { ...own, ...(await take(t)) } });
+    t.equal((await pair.exited).code, 69);
+    t.notOk(existsSync(join(pair.env['E2E_DIR'] ?? '', 'data')));
+  });
+}
+
 test('B10 migrations that fail end the container with their code, and nothing else is started', async (t) => {
   const pair = await runPair(t, { migrations: { ends: 3, listens: false } });
   t.equal((await pair.exited).code, 3);
@@ -182,6 +195,12 @@ for (const [what, migrations] of [
     await pair.signal('SIGTERM');
     t.equal((await pair.exited).code, 0);
   });
+}
+
+async function runtimeDirOfAnother(t: Test): Promise<string> {
+  const first = await runPair(t);
+  await first.record({ msg: 'everything is up' });
+  return first.env['TANDEM_RUNTIME_DIR'] ?? '';
 }
 
 function count(pair: Pair, event: string): number {

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { isatty } from 'node:tty';
 import { type Invocation, parseArguments } from './cli/arguments.ts';
 import type { Config, Remark } from './config/config.ts';
+import { parseFileLimit } from './config/file-limit.ts';
 import type { Surroundings } from './config/load.ts';
 import { ConfigError, UnavailableError } from './core/errors.ts';
 import { healthReport } from './core/health.ts';
@@ -18,6 +19,7 @@ import type { LaunchFailure } from './core/ports.ts';
 import { type Requests, type StopPolicy, Supervisor } from './core/supervisor.ts';
 import { Chronicle, type Narrator, terseNarrator } from './host/chronicle.ts';
 import { systemClock } from './host/clock.ts';
+import { originalFileLimit } from './host/file-limit.ts';
 import { sweepAll } from './host/groups.ts';
 import { closeStrayInspector } from './host/inspector.ts';
 import { flagsOf } from './host/known-flags.ts';
@@ -48,6 +50,7 @@ const isColorWanted = !process.env['NO_COLOR'];
 interface Circumstances {
   readonly narrator: Narrator;
   readonly output: Config['output'];
+  readonly fileLimit: Config['fileLimit'];
   readonly stopPolicy: StopPolicy;
   /** What signals from outside mean. */
   readonly heed: (supervisor: Supervisor) => Requests;
@@ -72,7 +75,8 @@ async function live(plan: Plan, circumstances: Circumstances): Promise<number> {
     createPipe: reaper && (() => reaper.pipe()),
     color: isColorWanted,
   });
-  const supervisor = new Supervisor(plan, makeMachine(makeLauncher({ output })), narrator, stopPolicy);
+  const launcher = makeLauncher({ output, fileLimit: originalFileLimit(circumstances.fileLimit) });
+  const supervisor = new Supervisor(plan, makeMachine(launcher), narrator, stopPolicy);
   const health = await openHealth(supervisor);
   await prepare().catch((error) => closeAndThrow(health, error));
 
@@ -111,6 +115,7 @@ async function runPreset({ preset, only }: Invocation & { command: 'run' }): Pro
   return live(plan, {
     narrator: new Chronicle(log, plan.services),
     output: config.output,
+    fileLimit: config.fileLimit,
     stopPolicy: { stopTimeoutMs: config.stop.timeoutMs, drainDelayMs: config.stop.drainDelayMs },
     heed: (supervisor) => heedStopSignals(supervisor, log),
     openHealth: (supervisor) => openHealth(supervisor, config, log),
@@ -179,7 +184,10 @@ async function openHealth(supervisor: Supervisor, { health, environment }: Confi
   });
 }
 
-/** `tandem -- CMD`: one command in the foreground, as under tini. Silent: the output is the command's own. */
+/**
+ * `tandem -- CMD`: one command in the foreground, as under tini. Silent: the output is the command's own. Variables that
+ * are not acceptable stop nobody here; a TANDEM_NOFILE that is no limit is as if it were not set.
+ */
 async function runCommand({ argv }: Invocation & { command: 'exec' }): Promise<number> {
   handleAllSignals();
   const { commandServices } = await import('./presets/command.ts');
@@ -187,6 +195,7 @@ async function runCommand({ argv }: Invocation & { command: 'exec' }): Promise<n
   return live(plan, {
     narrator: terseNarrator,
     output: 'raw',
+    fileLimit: parseFileLimit(process.env['TANDEM_NOFILE']?.trim() ?? ''),
     stopPolicy: { stopTimeoutMs: 0, drainDelayMs: 0 },
     heed: heedCommandSignals,
     openHealth: async () => ({ close: async () => {} }),

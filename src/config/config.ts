@@ -31,6 +31,8 @@ export interface Config {
   readonly health: HealthConfig;
   /** The only place for the control socket; absent: the usual ones are tried. */
   readonly runtimeDir: string | undefined;
+  /** The services' soft limit of open files, if that was said. */
+  readonly fileLimit: number | undefined;
   readonly directories: Directories;
   /** The container's environment, nothing taken away. */
   readonly environment: Environment;

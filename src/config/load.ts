@@ -105,6 +105,7 @@ function assemble(parts: Parts): Config {
     log: { level: values.TANDEM_LOG_LEVEL, format: values.TANDEM_LOG_FORMAT ?? (isTerminal(2) ? 'pretty' : 'json') },
     health: { host: values.TANDEM_HEALTH_HOST, port: values.TANDEM_HEALTH_PORT },
     runtimeDir: values.TANDEM_RUNTIME_DIR,
+    fileLimit: values.TANDEM_NOFILE,
     directories: { working: cwd, data: resolve(cwd, values.TANDEM_DATA_DIR), pair: join(installDir, 'embedded') },
     environment: given,
     secretNames,

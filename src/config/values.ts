@@ -6,6 +6,7 @@
 import { isIPv6 } from 'node:net';
 import * as z from 'zod/mini';
 import { durationSyntax, parseDurationMs } from './duration.ts';
+import { mostFiles, parseFileLimit } from './file-limit.ts';
 import { splitWords } from './words.ts';
 
 /** `parse` returns the value, or a `Refusal` if the text has none. */
@@ -39,6 +40,10 @@ export function oneOf<const W extends string>(...words: readonly W[]) {
 export function wholeNumber(least: number, most: number) {
   return kind<number>((text) => parseWhole(text, least, most) ?? new Refusal(`a whole number, ${least} to ${most}`));
 }
+
+export const fileLimit = kind<number>(
+  (text) => parseFileLimit(text) ?? new Refusal(`a whole number, 1 to ${mostFiles}`),
+);
 
 export const port = kind<number>((text) => parsePort(text) ?? new Refusal('a port, 1 to 65535'));
 

@@ -9,6 +9,7 @@ import {
   appModule,
   command,
   duration,
+  fileLimit,
   flag,
   host,
   httpPath,
@@ -177,6 +178,13 @@ export const variables = {
     unset: 'names that look secret, and *_URL',
     unit: '',
     effect: 'more names X for which X_FILE is read into X; -X: X_FILE is left as it is',
+  },
+  TANDEM_NOFILE: {
+    accepts: fileLimit,
+    owner: 'tandem',
+    unset: 'the one that tandem was started with, as far as it can be known',
+    unit: 'open files',
+    effect: "the services' soft limit, at most the hard one; noted by the image's entry point",
   },
   HEALTHCHECK_DEBUG: {
     accepts: flag,

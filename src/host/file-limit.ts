@@ -7,13 +7,12 @@ import { readFileSync } from 'node:fs';
 
 /**
  * The soft limit that services get back, or undefined to leave things as they are. The rule:
- * 1. `TANDEM_NOFILE`, set by the operator or by `launch --note-nofile`, through which an image starts Node;
+ * 1. what was said: `TANDEM_NOFILE`, set by the operator or by `launch --note-nofile`, through which an image starts Node;
  * 2. the parent's soft limit, if its hard limit is ours: then ours was inherited from it;
  * 3. undefined. As PID 1 without 1 nobody can know it, and a raised limit harms fewer services than a guessed 1024.
  */
-export function originalFileLimit(environment: NodeJS.ProcessEnv = process.env): number | undefined {
-  const { TANDEM_NOFILE: noted } = environment;
-  if (noted !== undefined && /^\d{1,10}$/.test(noted)) return Number(noted);
+export function originalFileLimit(said?: number): number | undefined {
+  if (said !== undefined) return said;
   const own = fileLimits('self');
   const parent = process.ppid > 0 ? fileLimits(process.ppid) : undefined;
   const isInherited = parent !== undefined && parent.hard === own?.hard && Number.isInteger(parent.soft);

@@ -44,7 +44,7 @@ export interface LauncherOptions {
   readonly output?: Output;
   /** Default: what the build made. */
   readonly native?: Native;
-  /** The soft limit of open files for services. Default: the one that tandem was started with. */
+  /** The soft limit of open files for services. Default: the one that tandem was started with, as far as it can be known. */
   readonly fileLimit?: number | undefined;
   /** Services and their groups are killed when tandem dies. Default: unless tandem is PID 1, where the kernel does that. */
   readonly dieWithTandem?: boolean;

@@ -56,6 +56,16 @@ t.test('all problems are reported at once, each with its variable, value and wha
   t.match(problems, [{ subject: 'TANDEM_PRESET', message: '"both" is not accepted; accepted: embedded, matrix' }]);
 });
 
+t.test('TANDEM_NOFILE: a limit that the exec helper takes', async (t) => {
+  t.equal((await load({})).fileLimit, undefined);
+  t.equal((await load({ TANDEM_NOFILE: '' })).fileLimit, undefined);
+  for (const text of ['1', '1024', '4294967295'])
+    t.equal((await load({ TANDEM_NOFILE: text })).fileLimit, Number(text));
+  for (const text of ['0', '-1', '4294967296', '1e3', 'unlimited']) {
+    t.match(await problemsOf(load({ TANDEM_NOFILE: text })), [{ subject: 'TANDEM_NOFILE' }], text);
+  }
+});
+
 t.test('a refused value never shows a secret', async (t) => {
   const [problem] = await problemsOf(load({ MCP_GATEWAY_URL: 'ftp://user:s3cret@host/' }));
   t.match(problem, { subject: 'MCP_GATEWAY_URL', message: '"ftp://***@host/" is not accepted' });

@@ -50,11 +50,12 @@ test('invalid variables and flags are refused in one message, 78, with what is a
     TANDEM_OUTPUT: 'loud',
     GW_READY_TIMEOUT: 'soon',
     GATEWAY_SKIP_START: 'perhaps',
+    TANDEM_NOFILE: 'many',
   });
   t.equal(refusal.code, 78);
   t.same(subjects(refusal), [
     ...['--preset', 'GATEWAY_SKIP_START', 'GW_PORT', 'GW_READY_TIMEOUT', 'PORT'],
-    ...['TANDEM_OUTPUT', 'TANDEM_STOP_TIMEOUT'],
+    ...['TANDEM_NOFILE', 'TANDEM_OUTPUT', 'TANDEM_STOP_TIMEOUT'],
   ]);
   for (const problem of refusal.problems) t.match(problem, /"[^"]+" is not accepted; accepted: ./);
 });
@@ -177,7 +178,7 @@ test('B51 what stands behind -- is the command’s own, and the environment is n
   const words = ['--bogus', '--help', '-h', '--version', '--preset', 'x', '--', 'run', ''];
   const script = 'console.log(JSON.stringify(process.argv.slice(1)))';
   const running = runTandem(t, ['--', node, '-e', script, '--', ...words], {
-    env: { PORT: 'x', TANDEM_OUTPUT: 'loud' },
+    env: { PORT: 'x', TANDEM_OUTPUT: 'loud', TANDEM_NOFILE: 'many' },
   });
   t.equal((await running.exited).code, 0);
   t.same(JSON.parse(running.stdout), words);

@@ -63,6 +63,13 @@ const daemonScript = `
 
 tap.setTimeout(240_000);
 
+test('B51 TANDEM_NOFILE is the limit of the command; one that is no number counts as not set', async (t) => {
+  const limit = ['sh', '-c', 'ulimit -Sn'];
+  t.equal((await outcomeOf(t, limit, { env: { TANDEM_NOFILE: '123' } })).stdout, '123\n');
+  const unset = await outcomeOf(t, limit);
+  t.match(await outcomeOf(t, limit, { env: { TANDEM_NOFILE: 'many' } }), { code: 0, stdout: unset.stdout, stderr: '' });
+});
+
 test('the three lists of signals hold every signal that Node knows', async (t) => {
   const known = new Set(Object.values(constants.signals));
   t.same(new Set([...forwarded, ...keptByTandem, ...fatal].map(numberOf)), known);

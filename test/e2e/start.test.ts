@@ -183,6 +183,11 @@ test('B10 migrations that take too long: 69, and nothing else is started', async
   t.match(lastRecord(pair).reason, '"migrations" is not completed within 0.5 s');
 });
 
+test('services get the limit of open files that TANDEM_NOFILE says', async (t) => {
+  const pair = await runPair(t, { env: { TANDEM_NOFILE: '123', MIGRATE_COMMAND: "sh -c 'ulimit -Sn'" } });
+  await until('the limit is printed', () => pair.stdout === '123\n');
+});
+
 for (const [what, migrations] of [
   ['fail', { listens: false, ends: 3 }],
   ['take too long', { listens: false }],

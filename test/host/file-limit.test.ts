@@ -19,9 +19,10 @@ t.test('a parent with another hard limit says nothing about ours', onLinux, asyn
   t.equal(await limitIn(t, 'ulimit -Sn 333; ulimit -Hn 444; exec $node'), 'undefined');
 });
 
-t.test('TANDEM_NOFILE is believed first, if it is a number', onLinux, async (t) => {
+t.test('TANDEM_NOFILE is believed first, if it is a limit', onLinux, async (t) => {
   t.equal(await limitIn(t, 'ulimit -Sn 333; TANDEM_NOFILE=55 $node; :'), '55');
   t.equal(await limitIn(t, 'ulimit -Sn 333; TANDEM_NOFILE=many $node; :'), '333');
+  t.equal(await limitIn(t, 'ulimit -Sn 333; TANDEM_NOFILE=0 $node; :'), '333');
 });
 
 const noted = { skip: canUnshare && native().launcherPath ? false : 'no pid namespaces here, or no exec helper' };

@@ -4,7 +4,7 @@
  *   dist/tandem.cjs        the program: runs the bundle, from its code cache
  *   dist/main.cjs          the bundle, one CommonJS file: nothing is in it that a start may not need
  *   dist/cache/            what a run compiles of the bundle, for the Node that built it (scripts/warm.mjs)
- *   dist/vendor/NAME.cjs   a library each that is loaded when it is needed (`import('execa')`)
+ *   dist/vendor/NAME.cjs   a library each that is loaded when it is needed (`import('pino')`)
  *   dist/native/           reaper.node and launch, made by `cc`
  *
  * What is up to date is left alone, so that `npm start` can always build first. Without a C compiler tandem still runs,
@@ -129,7 +129,7 @@ function hashOf(files) {
   return hash.digest('hex').slice(0, 16);
 }
 
-/** Turns `import('execa')` into a file beside the bundle and notes which libraries were met. */
+/** Turns `import('pino')` into a file beside the bundle and notes which libraries were met. */
 function vendorPlugin(met) {
   return {
     name: 'vendor',

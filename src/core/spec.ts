@@ -40,7 +40,7 @@ export type ProbeSpec =
   | { readonly kind: 'http'; readonly url: string; readonly status?: number; readonly json?: JsonPattern }
   /** The TCP handshake succeeds. */
   | { readonly kind: 'tcp'; readonly address: Address }
-  /** The command exits 0. It runs in the service's directory and environment, in a group of its own. */
+  /** The command exits 0. It runs as the service does (directory, environment, user, limits), in a session of its own. */
   | { readonly kind: 'exec'; readonly command: readonly [string, ...string[]] }
   /** The server answers an MCP `initialize` over streamable HTTP; the session is closed again. */
   | { readonly kind: 'mcp'; readonly url: string };

@@ -3,12 +3,13 @@ import { setMaxListeners } from 'node:events';
 import type { Machine } from '../core/ports.ts';
 import { systemClock } from './clock.ts';
 import { holderOf, listening } from './listeners.ts';
-import { probe } from './probes.ts';
+import { makeProbe } from './probes.ts';
 import type { Launcher } from './processes.ts';
 
 /** Puts it together. */
 export function makeMachine(launcher: Launcher): Machine {
   // A stop signal has a listener for each wait of each service; Node 20 takes eleven for a leak.
   setMaxListeners(0);
-  return { clock: systemClock, random: Math.random, launch: launcher.launch, holderOf, listening, probe };
+  const { launch } = launcher;
+  return { clock: systemClock, random: Math.random, launch, holderOf, listening, probe: makeProbe(launcher) };
 }

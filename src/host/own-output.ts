@@ -2,8 +2,8 @@
  * tandem's own `process.stdout` and `process.stderr`, for a few words: plain writes, which leave the descriptor as it is.
  *
  * Node's own streams make the open file non-blocking, and they come unasked: every socket that is destroyed compares itself
- * with `process.stderr`, execa looks at both when it is loaded. Children that inherit the output share that open file, and
- * what they write into a full pipe would fail with EAGAIN. What may be much goes through output-sink.ts.
+ * with `process.stderr`. Children that inherit the output share that open file, and what they write into a full pipe would
+ * fail with EAGAIN. What may be much goes through output-sink.ts.
  */
 import { writeSync } from 'node:fs';
 import { Writable } from 'node:stream';

@@ -2,18 +2,23 @@
  * Puts one question to a service, within one deadline, and never throws: whatever goes wrong is the answer. What each
  * protocol needs is loaded when the first such probe is asked.
  */
-import type { ProbeResult } from '../core/ports.ts';
+import type { Machine, ProbeResult } from '../core/ports.ts';
 import type { ProbeSpec, ServiceSpec } from '../core/spec.ts';
 import { systemClock } from './clock.ts';
+import type { Launcher } from './processes.ts';
 import { reasonOf } from './reason.ts';
 
 /**
- * Asks once. Settles promptly when the signal is aborted, with a failure that nobody needs to read.
- * @param spec whose directory, environment and identity an `exec` probe runs in
+ * Makes what asks once, and settles promptly when the signal is aborted, with a failure that nobody needs to read.
+ * @param launcher what starts the command of an `exec` probe, as it starts the service's
  */
-export async function probe(
-  question: ProbeSpec,
-  spec: ServiceSpec,
+export function makeProbe(launcher: Launcher): Machine['probe'] {
+  return (question, spec, timeoutMs, signal) =>
+    askInTime((scope) => ask(question, { spec, launcher, timeoutMs }, scope), timeoutMs, signal);
+}
+
+async function askInTime(
+  askOnce: (scope: AbortSignal) => Promise<ProbeResult>,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<ProbeResult> {
@@ -27,7 +32,7 @@ export async function probe(
   });
   try {
     if (signal.aborted) return { ok: false, reason: 'aborted' };
-    const result = await ask(question, spec, timeoutMs, scope.signal);
+    const result = await askOnce(scope.signal);
     return !result.ok && isLate ? noAnswer(timeoutMs) : result;
   } catch (error) {
     if (isLate) return noAnswer(timeoutMs);
@@ -40,14 +45,20 @@ export async function probe(
 
 const noAnswer = (timeoutMs: number): ProbeResult => ({ ok: false, reason: `no answer within ${timeoutMs} ms` });
 
-async function ask(question: ProbeSpec, spec: ServiceSpec, timeoutMs: number, signal: AbortSignal) {
+interface Asked {
+  readonly spec: ServiceSpec;
+  readonly launcher: Launcher;
+  readonly timeoutMs: number;
+}
+
+async function ask(question: ProbeSpec, { spec, launcher, timeoutMs }: Asked, signal: AbortSignal) {
   switch (question.kind) {
     case 'http':
       return (await import('./probe-http.ts')).probeHttp(question, signal);
     case 'tcp':
       return (await import('./probe-tcp.ts')).probeTcp(question.address, timeoutMs, signal);
     case 'exec':
-      return (await import('./probe-exec.ts')).probeExec(question, spec, signal);
+      return (await import('./probe-exec.ts')).probeExec(question, spec, launcher, signal);
     case 'mcp':
       return (await import('./probe-mcp.ts')).probeMcp(question.url, signal);
   }

@@ -34,9 +34,19 @@ export interface OutputChannel {
   drained(limitMs: number): Promise<void>;
 }
 
-/** Starts services. */
+/** Starts services, and what belongs to them. */
 export interface Launcher {
   readonly launch: Machine['launch'];
+  /**
+   * Starts another command as the service's own would be started, in a session of its own and with an output of its own.
+   * The message of a failure says why, not what for.
+   */
+  readonly launchBeside: (
+    spec: ServiceSpec,
+    command: ProcessSpec['command'],
+    output: OutputChannel,
+    signal: AbortSignal,
+  ) => Promise<Process | LaunchFailure>;
 }
 
 export interface LauncherOptions {
@@ -64,7 +74,13 @@ export function makeLauncher(options: LauncherOptions = {}): Launcher {
   };
   const { guardPath } = tools.native;
   const guardian = tools.dieWithTandem && guardPath !== undefined ? makeGuardian(guardPath) : undefined;
-  return { launch: (spec, signal) => launch(spec, { ...tools, guardian }, signal) };
+  return {
+    launch: (spec, signal) => launch(spec, { ...tools, guardian }, signal),
+    launchBeside({ process }, command, output, signal) {
+      const spec: ProcessSpec = { ...process, command, attachment: 'service' };
+      return start({ spec, openOutput: () => output, signal }, { ...tools, guardian });
+    },
+  };
 }
 
 interface Tools extends Required<LauncherOptions> {
@@ -80,8 +96,7 @@ async function launch(
   tools: Tools,
   signal: AbortSignal,
 ): Promise<Process | LaunchFailure> {
-  const file = findFile(spec, tools.native);
-  const started = typeof file === 'string' ? await start({ name, file, spec, signal }, tools) : file;
+  const started = await start({ spec, openOutput: () => tools.output.stdio(name), signal }, tools);
   return 'pid' in started ? started : { ...started, message: `cannot start "${name}": ${started.message}` };
 }
 
@@ -100,16 +115,18 @@ function findFile(spec: ProcessSpec, { launcherPath }: Native): string | LaunchF
   return misplaced ?? findCommand(spec.command[0], { cwd: spec.cwd, path });
 }
 
-/** One thing to start; `file` is what its command means. */
+/** One thing to start. */
 interface Start {
-  readonly name: string;
-  readonly file: string;
   readonly spec: ProcessSpec;
+  /** Called once the command has been found. */
+  readonly openOutput: () => OutputChannel;
   readonly signal: AbortSignal;
 }
 
-async function start({ name, file, spec, signal }: Start, tools: Tools): Promise<Process | LaunchFailure> {
-  const channel = tools.output.stdio(name);
+async function start({ spec, openOutput, signal }: Start, tools: Tools): Promise<Process | LaunchFailure> {
+  const file = findFile(spec, tools.native);
+  if (typeof file !== 'string') return file;
+  const channel = openOutput();
   const report = tools.native.launcherPath === undefined ? undefined : openLaunchReport(tools.native.reaper);
   const { words, options } = makeSpawn(file, spec, tools, report !== undefined);
   const stdin = spec.attachment === 'foreground' ? 'inherit' : 'ignore';

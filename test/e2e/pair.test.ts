@@ -11,11 +11,14 @@ import { join, resolve } from 'node:path';
 import { type Test, test } from 'tap';
 import type { HealthReport } from '../../src/core/health.ts';
 import type { ProbeSpec, ServiceSpec } from '../../src/core/spec.ts';
-import { probe } from '../../src/host/probes.ts';
+import { makeProbe } from '../../src/host/probes.ts';
+import { makeLauncher } from '../../src/host/processes.ts';
 import { embeddedServices, prepareEmbedded } from '../../src/presets/embedded.ts';
 import { rememberByMcp, rememberByRest } from '../support/mcp-client.ts';
 import { type Running, runTandem } from '../support/run-tandem.ts';
 import { until } from '../support/until.ts';
+
+const probe = makeProbe(makeLauncher());
 
 const pairDir = resolve(import.meta.dirname, '../../embedded');
 

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { getEventListeners } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -6,8 +7,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { ProbeResult } from '../../src/core/ports.ts';
-import { noRestart, type ProbeSpec, type ServiceSpec } from '../../src/core/spec.ts';
-import { probe } from '../../src/host/probes.ts';
+import { noRestart, type ProbeSpec, type ProcessSpec, type ServiceSpec } from '../../src/core/spec.ts';
+import { loadNative, native } from '../../src/host/native.ts';
+import { makeProbe } from '../../src/host/probes.ts';
+import { type LauncherOptions, makeLauncher } from '../../src/host/processes.ts';
+import { driverCommand, nativeDirectory, placeOf } from '../fixtures/host-run.ts';
 import { until } from '../support/until.ts';
 
 const spec: ServiceSpec = {
@@ -25,6 +29,8 @@ const spec: ServiceSpec = {
   stopSignal: 'SIGTERM',
   forwardSignals: [],
 };
+
+const probe = makeProbe(makeLauncher());
 
 const ask = (question: ProbeSpec, timeoutMs = 5_000, signal = new AbortController().signal) =>
   probe(question, spec, timeoutMs, signal);
@@ -238,11 +244,11 @@ t.test('exec: exit 0 is a success, all else a failure with the last line as its 
 t.test('exec: a missing or unexecutable command is said so', async (t) => {
   t.strictSame(
     await ask({ kind: 'exec', command: ['no-such-command'] }),
-    failure('cannot run no-such-command: not found'),
+    failure('cannot run: command "no-such-command" not found in PATH'),
   );
   t.strictSame(
     await ask({ kind: 'exec', command: ['/etc/passwd'] }),
-    failure('cannot run /etc/passwd: permission denied'),
+    failure('cannot run: command "/etc/passwd" is not executable'),
   );
 });
 
@@ -287,6 +293,54 @@ t.test('exec: a child that left the group and holds the output delays nothing', 
   process.kill(Number(readFileSync(file, 'utf8')), 'SIGKILL');
   t.strictSame(result, failure('exit 4'));
   t.ok(spentMs < 8_000);
+});
+
+const withHelper = { skip: native().launcherPath ? false : 'the exec helper was not built' };
+const asRoot = { skip: withHelper.skip || (process.getuid?.() === 0 ? false : 'only root changes identity') };
+
+/** The last line that a probe's script prints. */
+async function lastLineOf(script: string, process: Partial<ProcessSpec> = {}, options: LauncherOptions = {}) {
+  const question = { kind: 'exec', command: ['sh', '-c', `${script}; exit 1`] } as const;
+  const service = { ...spec, process: { ...spec.process, ...process } };
+  const result = await makeProbe(makeLauncher(options))(question, service, 5_000, new AbortController().signal);
+  return result.ok ? undefined : result.reason.replace('exit 1: ', '');
+}
+
+t.test('B23 exec: has the user of the service, its supplementary groups and no new privileges', asRoot, async (t) => {
+  const process = { user: { uid: 1234, gid: 2345, groups: [10, 20] }, noNewPrivileges: true, cwd: '/' };
+  t.equal(await lastLineOf('id -u; id -g; echo $(id -u) $(id -G)', process), '1234 2345 10 20');
+  t.equal(await lastLineOf('grep NoNewPrivs /proc/self/status', process), 'NoNewPrivs: 1');
+});
+
+t.test('exec: has the file limit of the service', withHelper, async (t) => {
+  t.equal(await lastLineOf('ulimit -Sn', {}, { fileLimit: 123 }), '123');
+});
+
+for (const [where, options, needs] of [
+  ['with the helper', {}, withHelper],
+  ['without the helper', { native: loadNative('/nonexistent') }, { skip: false }],
+] as const) {
+  t.test(`exec ${where}: leads a session and group of its own`, needs, async (t) => {
+    const [pid, , , , , group, session] =
+      (await lastLineOf('read x < /proc/self/stat; echo "$$ $x"', {}, options))?.split(' ') ?? [];
+    t.ok(pid);
+    t.strictSame([group, session], [pid, pid]);
+  });
+}
+
+t.test('B59 exec: dies with a tandem that is killed -9, and its children, too', withHelper, async (t) => {
+  const file = join(t.testdir({}), 'pids');
+  const [command, driver] = driverCommand(t, 'host-probe-victim');
+  const env = { ...process.env, TANDEM_NATIVE_DIR: nativeDirectory };
+  const tandem = spawn(command, [driver, file], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  t.teardown(() => tandem.kill('SIGKILL'));
+  await new Promise((resolve) => tandem.stdout.once('data', resolve));
+  const pids = readFileSync(file, 'utf8').trim().split(' ');
+  const alive = () => pids.filter((pid) => placeOf(pid));
+  t.teardown(() => alive().map((pid) => process.kill(Number(pid), 'SIGKILL')));
+  t.equal(alive().length, 2);
+  tandem.kill('SIGKILL');
+  await until('both are gone', () => alive().length === 0);
 });
 
 // MCP

@@ -29,7 +29,7 @@ const fine = {
   'presets/p.ts': "import { type C, type D } from '../config/c.ts';\nimport type { E } from '../config/c.ts';\n",
   'host/h.ts': "import { join } from 'node:path';\nimport {\n  B,\n} from '../core/b.ts';\n",
   'cli/x.ts': "import { h } from '../host/h.ts';\nimport { c } from '../config/c.ts';\n",
-  'main.ts': "import { x } from './cli/x.ts';\nconst e = await import('execa');\n",
+  'main.ts': "import { x } from './cli/x.ts';\nconst e = await import('pino');\n",
 };
 
 t.test('what follows the arrows passes', async (t) => {
@@ -60,7 +60,7 @@ const violations: readonly (readonly [title: string, path: string, text: string,
     /only types of config/,
   ],
   ['a room imports the main file later', 'host/h.ts', "await import('../main.ts');", /host must not import main/],
-  ['a static execa', 'host/h.ts', "import { execa } from 'execa';", /loaded by import\(\)/],
+  ['a static pino', 'host/h.ts', "import { pino } from 'pino';", /loaded by import\(\)/],
   ['a static pino', 'main.ts', "import pino from 'pino';", /loaded by import\(\)/],
   ['the whole zod', 'config/c.ts', "import { z } from 'zod';", /"zod" is heavy/],
   ['zod/mini outside config', 'cli/x.ts', "import * as z from 'zod/mini';", /in config only/],

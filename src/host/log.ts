@@ -3,7 +3,8 @@
  * secrets arrive masked.
  *
  * pino takes 8 ms to load, which the first child must not wait for: what is logged before `load` is kept, with its time,
- * and written then. Records go through the sink of stderr (output-sink.ts), so a reader that stalls never blocks PID 1:
+ * and written then. Where it cannot be loaded, records are written without it, as JSON: how tandem ends must not hang on
+ * its log. Records go through the sink of stderr (output-sink.ts), so a reader that stalls never blocks PID 1:
  * up to 1 MiB is queued, then records are dropped and counted, and `flush` waits for a bounded time.
  */
 import { openSink, type Sink } from './output-sink.ts';
@@ -18,7 +19,7 @@ export interface Log {
   info(fields: Fields, message: string): void;
   warn(fields: Fields, message: string): void;
   error(fields: Fields, message: string): void;
-  /** Loads pino and writes what was kept. To be called once the first child is on its way. */
+  /** Loads pino and writes what was kept. To be called once the first child is on its way. Never rejects. */
   load(): Promise<void>;
   /** Resolves when the kernel has every record, at the latest after `limitMs` (default 1000). Loads pino if need be. */
   flush(limitMs?: number): Promise<void>;
@@ -68,11 +69,17 @@ export function makeLog(options: LogOptions = {}): Log {
   let loading: Promise<void> | undefined;
 
   const logAt = (level: RecordLevel) => (fields: Fields, message: string) => {
-    if (severity[level] >= severity[leastLevel]) write({ time: Date.now(), level, fields, message });
+    if (severity[level] >= severity[leastLevel]) write(record(level, fields, message));
   };
 
   const writeEarly = async () => {
-    write = await loadWriter(options, sinkOf());
+    const sink = sinkOf();
+    try {
+      write = await loadWriter(options, sink);
+    } catch (error) {
+      write = plainWriter(options, sink);
+      write(record('warn', { err: error }, 'the log is written without pino, which cannot be loaded'));
+    }
     for (const record of early.splice(0)) write(record);
   };
   const load = () => {
@@ -93,15 +100,17 @@ export function makeLog(options: LogOptions = {}): Log {
   };
 }
 
+function record(level: RecordLevel, fields: Fields, message: string): LogRecord {
+  return { time: Date.now(), level, fields, message };
+}
+
 /** What turns a record into a line at the sink. */
 async function loadWriter(options: LogOptions, sink: Sink): Promise<(record: LogRecord) => void> {
   const { pino } = await import('pino');
   const format = options.pretty ? await loadPrettyFormat(options.color ?? true) : (line: string) => line;
   let recordTime = 0;
   const { level = 'info', name = 'tandem' } = options;
-  const queue = makeBoundedQueue(sink, (dropped) =>
-    write({ time: Date.now(), level: 'warn', fields: { dropped }, message: 'log records dropped' }),
-  );
+  const queue = makeBoundedQueue(sink, (dropped) => write(record('warn', { dropped }, 'log records dropped')));
   const logger = pino(
     // Not pino's own pid and hostname: `pid` is a service's here, and a container's name is known to who reads its log.
     { name, level, base: {}, timestamp: () => `,"time":${recordTime}` },
@@ -112,6 +121,22 @@ async function loadWriter(options: LogOptions, sink: Sink): Promise<(record: Log
     logger[record.level](record.fields, record.message);
   }
   return write;
+}
+
+/** The same lines as pino's, JSON also where they should be pretty. */
+function plainWriter({ level: leastLevel = 'info', name = 'tandem' }: LogOptions, sink: Sink) {
+  const queue = makeBoundedQueue(sink, (dropped) => write(record('warn', { dropped }, 'log records dropped')));
+  function write({ time, level, fields, message }: LogRecord): void {
+    if (severity[level] < severity[leastLevel]) return;
+    queue(`${JSON.stringify({ level: severity[level], time, name, ...fields, msg: message }, withoutErrors)}\n`);
+  }
+  return write;
+}
+
+/** An error has nothing that JSON would show. */
+function withoutErrors(_key: string, value: unknown): unknown {
+  if (!(value instanceof Error)) return value;
+  return { type: value.name, message: value.message, stack: value.stack };
 }
 
 /** A log cannot wait for its reader as output can: beyond its bound it drops, and says how many once there is room. */

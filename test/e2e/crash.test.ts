@@ -1,6 +1,7 @@
 /** Unasked endings: whoever dies takes the other along gracefully, and the code and the words say who it was. */
 import { once } from 'node:events';
 import { test } from 'tap';
+import { damagedProgram } from '../fixtures/e2e-damaged.ts';
 import { askSocket } from '../fixtures/e2e-run-health.ts';
 import { forms, nowMs, type Pair, runPair, type Script } from '../fixtures/e2e-run-pair.ts';
 import { until } from '../support/until.ts';
@@ -73,6 +74,23 @@ for (const { form, asInit } of forms) {
     await pair.record({ msg: 'everything is up' });
     await killTandem(pair);
     await t.resolves(until('all are gone', () => pair.survivors().length === 0, { withinMs: 1_000 }));
+  });
+}
+
+for (const [library, format] of [
+  ['pino', 'json'],
+  ['pino-pretty', 'pretty'],
+] as const) {
+  test(`B55 a damaged ${library}: the code is the outcome's, and the log says all the same what happened`, async (t) => {
+    const program = damagedProgram(t, library, (source) => source.slice(0, source.length / 2));
+    const env = { TANDEM_LOG_FORMAT: format };
+    const pair = await runPair(t, { program, env, hub: { waits: ['end'], ends: 42 } });
+    await pair.record({ msg: 'everything is up' });
+    pair.open('hub-end');
+    t.equal((await pair.exited).code, 42);
+    t.match(pair.records()[0], { level: 40, err: { type: 'SyntaxError' } });
+    t.match(pair.records().at(-1), { msg: 'tandem ends', code: 42, level: 50, name: 'tandem' });
+    t.same(pair.survivors(), []);
   });
 }
 

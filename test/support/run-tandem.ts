@@ -46,8 +46,11 @@ export interface RunOptions {
   /** As PID 1 in pid and mount namespaces of its own. */
   readonly asInit?: boolean;
   readonly stdio?: 'ignore' | 'pipe' | 'inherit';
-  /** A descriptor in place of the pipe; `Running.stdout` then stays empty. */
+  /** Descriptors in place of the pipes; `Running.stdout` and `Running.stderr` then stay empty. */
   readonly stdout?: number;
+  readonly stderr?: number;
+  /** Another `tandem.cjs`. Default: the one that was built. */
+  readonly program?: string;
 }
 
 /** What every run needs to keep out of the way of others: no health port, a runtime directory of its own. */
@@ -63,11 +66,18 @@ export function quietEnvironment(t: Test): Record<string, string> {
 
 /** Starts tandem with these arguments; it is killed at the end of the test if it is still there. */
 export function runTandem(t: Test, args: readonly string[], options: RunOptions = {}): Running {
-  const { env = {}, cwd, asInit = false, stdio = 'ignore', stdout: stdoutEnd = 'pipe' } = options;
-  const words = [...(asInit ? unshare : []), node, program, ...args];
+  const {
+    env = {},
+    cwd,
+    asInit = false,
+    stdio = 'ignore',
+    stdout: stdoutEnd = 'pipe',
+    stderr: stderrEnd = 'pipe',
+  } = options;
+  const words = [...(asInit ? unshare : []), node, options.program ?? program, ...args];
   const [file, ...rest] = inEnvironment({ PATH: process.env['PATH'] ?? '', ...env }, words);
   const startedAt = performance.now();
-  const child = spawn(file, rest, { cwd, stdio: [stdio, stdoutEnd, 'pipe'] });
+  const child = spawn(file, rest, { cwd, stdio: [stdio, stdoutEnd, stderrEnd] });
   let stdout = '';
   let stderr = '';
   child.stdout?.on('data', (chunk: Buffer) => {

@@ -29,6 +29,7 @@ import { makeMachine } from './host/machine.ts';
 import { native } from './host/native.ts';
 import { makeOutput } from './host/output.ts';
 import { writePlainly } from './host/own-output.ts';
+import { say, untilSaid } from './host/own-words.ts';
 import { unusableCommands } from './host/preflight.ts';
 import { makeLauncher } from './host/processes.ts';
 import { startReaper } from './host/reaper.ts';
@@ -135,7 +136,7 @@ function pass(remarks: readonly Remark[], log: Log): void {
 
 /** Nothing is started if a command is missing: a shell's code if that is the only problem. */
 function complain(unusable: readonly LaunchFailure[]): number {
-  for (const { message } of unusable) process.stderr.write(`tandem: ${message}\n`);
+  for (const { message } of unusable) say(message);
   const [first, ...others] = unusable;
   if (!first) return 0;
   return others.length === 0 ? first.code : EX_CONFIG;
@@ -263,7 +264,7 @@ async function main(): Promise<number> {
       await print(`${TANDEM_VERSION}\n`);
       return 0;
     case 'refused':
-      process.stderr.write(`tandem: ${invocation.message}\n`);
+      say(invocation.message);
       return invocation.code;
   }
 }
@@ -271,28 +272,43 @@ async function main(): Promise<number> {
 /** Bad input and what is taken end with their own code; everything else is a bug. */
 function codeOfError(error: unknown): number {
   if (error instanceof ConfigError) {
-    const lines = error.problems.map(({ subject, message }) => `  ${subject}: ${message}\n`);
-    process.stderr.write(`tandem: cannot start, nothing was started:\n${lines.join('')}`);
+    const lines = error.problems.map(({ subject, message }) => `  ${subject}: ${message}`);
+    say(['cannot start, nothing was started:', ...lines].join('\n'));
     return EX_CONFIG;
   }
   if (error instanceof UnavailableError) {
-    process.stderr.write(`tandem: ${error.message}\n`);
+    say(error.message);
     return EX_UNAVAILABLE;
   }
-  process.stderr.write(`tandem: a bug in tandem: ${error instanceof Error ? error.stack : String(error)}\n`);
+  say(`a bug in tandem: ${error instanceof Error ? error.stack : String(error)}`);
   return EX_SOFTWARE;
 }
 
+/** Ends the process once its words are out; or without them, if nobody reads. */
+async function leave(code: number): Promise<never> {
+  await untilSaid();
+  return end(code);
+}
+
 /**
- * Ends the process, at once where the addon can: Node's own end takes milliseconds, and for ever while one of its threads is
- * stuck in a write that nobody reads.
+ * At once where the addon can: Node's own end takes milliseconds, and for ever while one of its threads is stuck in a write
+ * that nobody reads.
  */
-function leave(code: number): never {
+function end(code: number): never {
   native().reaper?.exit(code);
   closeLostTerminals();
   process.exit(code);
 }
 
+let failed: number | undefined;
+
+/** The first error counts; another one, while the words about it are on their way, is not waited for. */
+function fail(error: unknown): void {
+  if (failed !== undefined) end(failed);
+  failed = codeOfError(error);
+  void leave(failed);
+}
+
 writePlainly();
-process.on('uncaughtException', (error) => leave(codeOfError(error)));
-main().then(leave, (error) => leave(codeOfError(error)));
+process.on('uncaughtException', fail);
+main().then(leave, fail);

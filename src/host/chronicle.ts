@@ -8,6 +8,7 @@ import type { ServiceSpec } from '../core/spec.ts';
 import { isTerminal, type State } from '../core/state.ts';
 import { systemClock } from './clock.ts';
 import type { Log } from './log.ts';
+import { say } from './own-words.ts';
 
 /** The states in which a service has done its part of the start. */
 const arrived = new Set<State>(['ready', 'completed', 'skipped']);
@@ -27,7 +28,7 @@ export interface Narrator extends Observer {
 export const terseNarrator: Narrator = {
   begin() {},
   transition({ event, reason }) {
-    if (event === 'not-launched') process.stderr.write(`tandem: ${reason}\n`);
+    if (event === 'not-launched') say(reason);
   },
   warn() {},
   async end() {},

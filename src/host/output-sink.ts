@@ -9,11 +9,11 @@
  *   child with inherited output shares, whose own writes then fail with EAGAIN.
  * So a pipe or terminal is opened anew through /proc, which gives an open file of our own that may be non-blocking.
  */
-import { constants, fstatSync, openSync, type Stats, write } from 'node:fs';
+import { fstatSync, type Stats, write } from 'node:fs';
 import { Socket } from 'node:net';
 import { Writable } from 'node:stream';
 import { isatty } from 'node:tty';
-import { PlainWriter } from './own-output.ts';
+import { openAnew, PlainWriter } from './own-output.ts';
 
 /** One destination. Whoever writes hands over whole lines; they are never mixed with another's. */
 export interface Sink {
@@ -77,15 +77,6 @@ function openWriter(descriptor: number, stats: Stats, shared: boolean): Writable
   }
   if ((isPipe || stats.isSocket()) && !shared) return inPlaceWriter(descriptor);
   return new DescriptorWriter(descriptor);
-}
-
-/** The same pipe or terminal as an open file of our own, or nothing: sockets, other systems, missing permission. */
-function openAnew(descriptor: number): number | undefined {
-  try {
-    return openSync(`/proc/self/fd/${descriptor}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
-  } catch {
-    return undefined;
-  }
 }
 
 function pipeWriter(descriptor: number): Writable {

@@ -1,10 +1,16 @@
 /** Unasked endings: whoever dies takes the other along gracefully, and the code and the words say who it was. */
 import { once } from 'node:events';
-import { test } from 'tap';
+import { closeSync, writeSync } from 'node:fs';
+import { type Test, test } from 'tap';
 import { damagedProgram } from '../fixtures/e2e-damaged.ts';
 import { askSocket } from '../fixtures/e2e-run-health.ts';
 import { forms, nowMs, type Pair, runPair, type Script } from '../fixtures/e2e-run-pair.ts';
+import { makePipe } from '../support/pipe.ts';
+import { runTandem } from '../support/run-tandem.ts';
 import { until } from '../support/until.ts';
+
+/** What a pipe of Linux holds. */
+const pipeBytes = 64 * 1024;
 
 for (const { form, asInit } of forms) {
   test(`B11 B55 ${form}: kill -9 of the gateway: hub gets TERM, 137, the reason in the report and in the last line`, async (t) => {
@@ -93,6 +99,43 @@ for (const [library, format] of [
     t.same(pair.survivors(), []);
   });
 }
+
+/** A pipe with no room left, that nobody reads. */
+function fullPipe(t: Test): number {
+  const [readEnd, writeEnd] = makePipe();
+  t.teardown(() => [readEnd, writeEnd].map((end) => closeSync(end)));
+  writeSync(writeEnd, Buffer.alloc(pipeBytes));
+  return writeEnd;
+}
+
+for (const { form, asInit } of forms) {
+  test(`B50 ${form}: a bug in tandem ends it with 70 although nobody reads stderr`, async (t) => {
+    const program = damagedProgram(t, 'pino', (source) => `setTimeout(() => { throw new Error('bug') }, 20);${source}`);
+    const pair = await runPair(t, { asInit, program, stderr: fullPipe(t) });
+    const { code, afterMs } = await pair.exited;
+    t.equal(code, 70);
+    t.ok(afterMs < 10_000, `${afterMs} ms`);
+    await until('nothing is left', () => pair.survivors().length === 0);
+  });
+
+  test(`B50 ${form}: what is refused is 78 although nobody reads stderr`, async (t) => {
+    const pair = await runPair(t, { asInit, stderr: fullPipe(t), env: { PORT: 'x' } });
+    t.equal((await pair.exited).code, 78);
+    t.same(pair.survivors(), []);
+  });
+
+  test(`B51 ${form}: a command that cannot be run is 127 although nobody reads stderr`, async (t) => {
+    const running = runTandem(t, ['--', 'no-such-command'], { asInit, stderr: fullPipe(t) });
+    t.equal((await running.exited).code, 127);
+  });
+}
+
+test('B50 a bug in tandem is said in full where somebody reads', async (t) => {
+  const program = damagedProgram(t, 'pino', (source) => `setTimeout(() => { throw new Error('bug') }, 20);${source}`);
+  const pair = await runPair(t, { program });
+  t.equal((await pair.exited).code, 70);
+  t.match(pair.stderr, /^tandem: a bug in tandem: Error: bug\n {4}at /m);
+});
 
 async function killTandem(pair: Pair): Promise<void> {
   const gone = once(pair.child, 'exit');

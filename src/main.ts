@@ -11,6 +11,7 @@ import { type Invocation, parseArguments } from './cli/arguments.ts';
 import type { Config, Remark } from './config/config.ts';
 import { parseFileLimit } from './config/file-limit.ts';
 import type { Surroundings } from './config/load.ts';
+import { hideInside, secretHider } from './config/mask.ts';
 import { ConfigError, UnavailableError } from './core/errors.ts';
 import { healthReport } from './core/health.ts';
 import { EX_CONFIG, EX_SOFTWARE, EX_UNAVAILABLE, exitCodeOf } from './core/outcome.ts';
@@ -29,7 +30,7 @@ import { makeMachine } from './host/machine.ts';
 import { native } from './host/native.ts';
 import { makeOutput } from './host/output.ts';
 import { writePlainly } from './host/own-output.ts';
-import { say, untilSaid } from './host/own-words.ts';
+import { hideInWords, say, untilSaid } from './host/own-words.ts';
 import { unusableCommands } from './host/preflight.ts';
 import { makeLauncher } from './host/processes.ts';
 import { startReaper } from './host/reaper.ts';
@@ -50,6 +51,8 @@ const isColorWanted = !process.env['NO_COLOR'];
 /** What a life needs besides its plan. */
 interface Circumstances {
   readonly narrator: Narrator;
+  /** Takes secrets out of what is shown. */
+  readonly hide?: (text: string) => string;
   readonly output: Config['output'];
   readonly fileLimit: Config['fileLimit'];
   readonly stopPolicy: StopPolicy;
@@ -77,7 +80,7 @@ async function live(plan: Plan, circumstances: Circumstances): Promise<number> {
     color: isColorWanted,
   });
   const launcher = makeLauncher({ output, fileLimit: originalFileLimit(circumstances.fileLimit) });
-  const supervisor = new Supervisor(plan, makeMachine(launcher), narrator, stopPolicy);
+  const supervisor = new Supervisor(plan, makeMachine(launcher, circumstances.hide), narrator, stopPolicy);
   const health = await openHealth(supervisor);
   await prepare().catch((error) => closeAndThrow(health, error));
 
@@ -106,32 +109,36 @@ function afterTheFirstSpawn(narrator: Narrator): void {
 
 /** `tandem run`: the services of a preset. */
 async function runPreset({ preset, only }: Invocation & { command: 'run' }): Promise<number> {
-  const { config, plan, remarks } = await planPreset(preset, only);
+  const { config, plan, remarks, hide } = await planPreset(preset, only);
   const unusable = unusableCommands(plan);
   if (unusable.length > 0) return complain(unusable);
   const log = makeLog({ level: config.log.level, pretty: config.log.format === 'pretty', color: isColorWanted });
   log.info({ version: TANDEM_VERSION, preset: config.preset.name, why: config.preset.reason }, 'tandem starts');
-  pass(remarks, log);
+  pass(remarks, log, hide);
   for (const lost of native().missing) log.warn({ lost }, 'a native part is missing');
   return live(plan, {
     narrator: new Chronicle(log, plan.services),
+    hide,
     output: config.output,
     fileLimit: config.fileLimit,
     stopPolicy: { stopTimeoutMs: config.stop.timeoutMs, drainDelayMs: config.stop.drainDelayMs },
     heed: (supervisor) => heedStopSignals(supervisor, log),
-    openHealth: (supervisor) => openHealth(supervisor, config, log),
-    prepare: () => prepare(config, log),
+    openHealth: (supervisor) =>
+      openHealth(supervisor, config, (problem) =>
+        log.warn({ problem: hide(problem) }, 'health cannot be asked everywhere'),
+      ),
+    prepare: async () => pass(await prepare(config), log, hide),
   });
 }
 
 /** Comes after the places of health: nothing is written beside a tandem that has them. */
-async function prepare(config: Config, log: Log): Promise<void> {
+async function prepare(config: Config): Promise<Remark[]> {
   const { prepareFor } = await import('./presets/index.ts');
-  pass(await prepareFor(config), log);
+  return prepareFor(config);
 }
 
-function pass(remarks: readonly Remark[], log: Log): void {
-  for (const { level, message, facts } of remarks) log[level](facts, message);
+function pass(remarks: readonly Remark[], log: Log, hide: (text: string) => string): void {
+  for (const { level, message, facts } of remarks) log[level](hideInside(facts, hide), message);
 }
 
 /** Nothing is started if a command is missing: a shell's code if that is the only problem. */
@@ -154,6 +161,8 @@ async function planPreset(flag: string | undefined, only: readonly string[]) {
     isTerminal: isatty,
   };
   const config = await loadConfig(surroundings, choosePreset(surroundings, flag), unknownServices(only));
+  const hide = secretHider(config.secrets);
+  hideInWords(hide);
   const site: Site = {
     // Only where a number of workers has to be found out.
     get resources() {
@@ -164,11 +173,15 @@ async function planPreset(flag: string | undefined, only: readonly string[]) {
   };
   const { specs, remarks } = await servicesFor(config, site, only);
   const plan = makePlan(specs);
-  return { config, plan, remarks: [...config.remarks, ...remarks] satisfies Remark[] };
+  return { config, plan, remarks: [...config.remarks, ...remarks] satisfies Remark[], hide };
 }
 
 /** The control socket and the health port, bound before anything is written or started. */
-async function openHealth(supervisor: Supervisor, { health, environment }: Config, log: Log): Promise<Closable> {
+async function openHealth(
+  supervisor: Supervisor,
+  { health, environment }: Config,
+  onProblem: (problem: string) => void,
+): Promise<Closable> {
   const { listen } = await import('./http/server.ts');
   const { runtimeDirs } = await import('./http/runtime-dir.ts');
   const startedAt = systemClock.now();
@@ -177,7 +190,7 @@ async function openHealth(supervisor: Supervisor, { health, environment }: Confi
     address: health.port === undefined ? undefined : { host: health.host, port: health.port },
     holderOf,
     openTcpSocket,
-    onProblem: (problem) => log.warn({ problem }, 'health cannot be asked everywhere'),
+    onProblem,
     report: () => {
       const { views, ending } = supervisor;
       return healthReport({ views, ending, now: systemClock.now(), startedAt, version: TANDEM_VERSION });

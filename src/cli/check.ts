@@ -4,7 +4,7 @@
  */
 import type { Config, Environment, Remark } from '../config/config.ts';
 import { formatDuration } from '../config/duration.ts';
-import { mask, maskCommand, maskUrl, maskValue } from '../config/mask.ts';
+import { hideInside, mask, maskCommand, maskUrl, maskValue, secretHider } from '../config/mask.ts';
 import { quoteWord } from '../config/words.ts';
 import type { Plan } from '../core/plan.ts';
 import type { Address, ProbeSpec, ServiceSpec } from '../core/spec.ts';
@@ -22,7 +22,9 @@ export interface CheckInput {
 
 /** The text for stdout, with its last newline. */
 export function describePlan(input: CheckInput, json: boolean): string {
-  return json ? `${JSON.stringify(asJson(input), undefined, 2)}\n` : `${asText(input).join('\n')}\n`;
+  const hide = secretHider(input.config.secrets);
+  if (!json) return `${asText(input).map(hide).join('\n')}\n`;
+  return `${JSON.stringify(hideInside(asJson(input), hide), undefined, 2)}\n`;
 }
 
 function asText({ config, plan, remarks = config.remarks, lost }: CheckInput): string[] {
@@ -178,5 +180,5 @@ function serviceJson(spec: ServiceSpec, { secretNames }: Config) {
 
 /** A copy whose texts have no secrets in their URLs. */
 function withoutUserinfo(value: unknown): unknown {
-  return JSON.parse(JSON.stringify(value, (_key, part) => (typeof part === 'string' ? maskUrl(part) : part)));
+  return hideInside(value, maskUrl);
 }

@@ -38,6 +38,8 @@ export interface Config {
   readonly environment: Environment;
   /** Variables that were read from files: secret, whatever their names. */
   readonly secretNames: ReadonlySet<string>;
+  /** What was read from them, not to be shown anywhere. */
+  readonly secrets: readonly string[];
   readonly hub: HubConfig;
   readonly gateway: GatewayConfig;
   readonly migrations: MigrationsConfig;

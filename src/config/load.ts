@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { ConfigError, type Problem } from '../core/errors.ts';
 import type { Config, EnvFile, Environment, PresetChoice, Remark, RiderConfig, ServerKnobs } from './config.ts';
 import { contradictions } from './contradictions.ts';
+import { secretHider } from './mask.ts';
 import { type Files, type Places, placesOf, readFiles } from './places.ts';
 import { beatenByGatewayFile, overridesOf, ownEnvironment, type Rider, wholeEnvironment } from './scopes.ts';
 import { type ReadSecrets, readSecretFiles } from './secret-files.ts';
@@ -36,22 +37,26 @@ export async function loadConfig(
 ): Promise<Config> {
   const given = definedOnly(surroundings.environment);
   const places = placesOf(given, surroundings.cwd, preset);
-  const secrets = readAllSecrets(given, await readFiles(places), surroundings.cwd);
-  const { environment, files, secretNames } = secrets;
+  const read = readAllSecrets(given, await readFiles(places), surroundings.cwd);
+  const { environment, files, secretNames, secrets } = read;
   const texts = collectTexts({ environment, files, secretNames }, preset);
   const parsed = parseValues(texts.texts);
   const problems = [
     ...flagProblems,
     ...(preset.problem ? [preset.problem] : []),
     ...files.problems,
-    ...secrets.problems,
+    ...read.problems,
     ...('refusals' in parsed ? parsed.refusals.map((refusal) => refused(texts, refusal)) : []),
     ...('values' in parsed ? contradictions(parsed.values, texts.subjects) : []),
   ];
   const { name, reason } = preset;
-  if (problems.length > 0 || name === undefined || !('values' in parsed)) throw new ConfigError(problems);
+  if (problems.length > 0 || name === undefined || !('values' in parsed)) {
+    const hide = secretHider(secrets);
+    throw new ConfigError(problems.map(({ subject, message }) => ({ subject, message: hide(message) })));
+  }
   const { values } = parsed;
-  return assemble({ surroundings, given, environment, places, files, secretNames, values, preset: { name, reason } });
+  const sources = { surroundings, given, environment, places, files, secretNames, secrets };
+  return assemble({ ...sources, values, preset: { name, reason } });
 }
 
 /** The environment and the .env files with what their NAME_FILE variables name. */
@@ -71,6 +76,7 @@ function readAllSecrets(given: Environment, files: Files, cwd: string) {
       gateway: files.gateway && { ...files.gateway, values: gateway.values },
     },
     secretNames: new Set(all.flatMap(({ names }) => names)),
+    secrets: all.flatMap(({ secrets }) => secrets),
     problems: all.flatMap(({ problems }) => problems),
   };
 }
@@ -90,12 +96,13 @@ interface Parts {
   readonly places: Places;
   readonly files: Files;
   readonly secretNames: ReadonlySet<string>;
+  readonly secrets: readonly string[];
   readonly values: Values;
   readonly preset: Config['preset'];
 }
 
 function assemble(parts: Parts): Config {
-  const { surroundings, given, environment, places, files, secretNames, values, preset } = parts;
+  const { surroundings, given, environment, places, files, secretNames, secrets, values, preset } = parts;
   const { cwd, installDir, isTerminal } = surroundings;
   const shares = sharesOf(values);
   return {
@@ -109,6 +116,7 @@ function assemble(parts: Parts): Config {
     directories: { working: cwd, data: resolve(cwd, values.TANDEM_DATA_DIR), pair: join(installDir, 'embedded') },
     environment: given,
     secretNames,
+    secrets,
     hub: { ...scoped(parts, 'hub', hubOf(values, places, shares)), gatewayUrl: values.MCP_GATEWAY_URL },
     gateway: {
       ...scoped(parts, 'gateway', gatewayOf(values, places, shares)),

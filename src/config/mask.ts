@@ -1,10 +1,47 @@
 /**
  * Secrets in what people read. Masking goes by names, because a value does not show what it is; when in doubt it masks.
- * Every value that comes from the environment passes here before it is logged or printed.
+ * What was read from a file is secret as a whole, so there it goes by the value, wherever that stands. Every value that comes from the environment passes here before it is logged or printed.
  */
 import { hideUserinfo, mask } from '../core/userinfo.ts';
 
 export { mask } from '../core/userinfo.ts';
+
+/** Shorter texts would be found everywhere, and are no secrets. */
+const leastSecret = 4;
+
+/** A path that is shorter than this, `/mcp` or `/health`, tells nobody anything. */
+const leastSecretPath = 8;
+
+const loopback = /^(localhost|127\.[\d.]+|\[::1\])$/;
+
+/**
+ * Makes what hides these values in a text, and of http URLs among them also the path and the host alone.
+ * @example secretHider(['http://gw/s3cret'])('GET http://gw/s3cret?q') // 'GET ***?q'
+ */
+export function secretHider(values: readonly string[]): (text: string) => string {
+  const secrets = values.flatMap((value) => [value, value.replace(/\/+$/, ''), ...partsOfUrl(value)]);
+  const parts = [...new Set(secrets)].filter((secret) => secret.length >= leastSecret);
+  // The longest first: one that holds another is hidden as a whole.
+  parts.sort((a, b) => b.length - a.length);
+  return (text) => parts.reduce((hidden, secret) => hidden.replaceAll(secret, mask), text);
+}
+
+/** The same in every text of a value, whatever its shape. */
+export function hideInside<T>(value: T, hide: (text: string) => string): T {
+  return JSON.parse(JSON.stringify(value, (_key, part) => (typeof part === 'string' ? hide(part) : part)));
+}
+
+function partsOfUrl(value: string): string[] {
+  if (!/^https?:\/\//i.test(value) || !URL.canParse(value)) return [];
+  const { href, hostname, pathname, search } = new URL(value);
+  const paths = [pathname + search, pathname].filter((path) => path.length >= leastSecretPath);
+  return [
+    href,
+    href.replace(/\/+$/, ''),
+    ...paths,
+    ...(loopback.test(hostname) ? [] : [hostname.replace(/^\[|\]$/g, '')]),
+  ];
+}
 
 /** Looked for anywhere in a name without its separators: `API_KEY`, `apiKey`, `PGPASSWORD`. */
 const secretNames =

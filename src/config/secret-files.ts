@@ -37,6 +37,8 @@ export interface ReadSecrets {
   readonly values: Environment;
   /** What was read from a file, by the names that the services see. */
   readonly names: readonly string[];
+  /** The secrets themselves. */
+  readonly secrets: readonly string[];
   readonly problems: readonly Problem[];
 }
 
@@ -45,6 +47,7 @@ export function readSecretFiles({ values, where }: Layer, rules: FileRules): Rea
   const isWanted = wantedBy(rules.listed);
   const result: Record<string, string> = { ...values };
   const names: string[] = [];
+  const secrets: string[] = [];
   const problems: Problem[] = [];
   for (const [fileName, path] of Object.entries(values)) {
     const name = fileName.slice(0, -suffix.length);
@@ -56,10 +59,13 @@ export function readSecretFiles({ values, where }: Layer, rules: FileRules): Rea
     }
     const read = readSecret(resolve(rules.cwd, path));
     if ('problem' in read) problems.push({ subject: `${fileName}${where}`, message: `"${path}" ${read.problem}` });
-    else result[name] = read.secret;
+    else {
+      result[name] = read.secret;
+      secrets.push(read.secret.trim());
+    }
     names.push(ownNameOf(name));
   }
-  return { values: result, names, problems };
+  return { values: result, names, secrets, problems };
 }
 
 /** TANDEM_FILE_VARS adds names; with a `-` before it a name is left alone. */

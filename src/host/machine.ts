@@ -6,10 +6,26 @@ import { holderOf, listening } from './listeners.ts';
 import { makeProbe } from './probes.ts';
 import type { Launcher } from './processes.ts';
 
-/** Puts it together. */
-export function makeMachine(launcher: Launcher): Machine {
+/**
+ * Puts it together.
+ * @param hide takes secrets out of a text: whatever comes from a service, or was said about it, may hold one
+ */
+export function makeMachine(launcher: Launcher, hide = (text: string) => text): Machine {
   // A stop signal has a listener for each wait of each service; Node 20 takes eleven for a leak.
   setMaxListeners(0);
-  const { launch } = launcher;
-  return { clock: systemClock, random: Math.random, launch, holderOf, listening, probe: makeProbe(launcher) };
+  const probe = makeProbe(launcher);
+  return {
+    clock: systemClock,
+    random: Math.random,
+    async launch(spec, signal) {
+      const launched = await launcher.launch(spec, signal);
+      return 'pid' in launched ? launched : { ...launched, message: hide(launched.message) };
+    },
+    holderOf,
+    listening,
+    async probe(question, spec, timeoutMs, signal) {
+      const result = await probe(question, spec, timeoutMs, signal);
+      return result.ok ? result : { ok: false, reason: hide(result.reason) };
+    },
+  };
 }

@@ -8,11 +8,17 @@ import { openSink, type Sink } from './output-sink.ts';
 const limitMs = 1_000;
 
 let sink: Sink | undefined;
+let hide = (words: string) => words;
+
+/** From now on everything that is said goes through this. */
+export function hideInWords(hider: (words: string) => string): void {
+  hide = hider;
+}
 
 /** Queues one line. */
 export function say(words: string): void {
   sink ??= openSink(2, { shared: true });
-  sink.write(`tandem: ${words}\n`);
+  sink.write(`tandem: ${hide(words)}\n`);
 }
 
 /** Resolves when all that was said is out, at the latest after a second. */

@@ -76,6 +76,22 @@ t.test('B53 B57 no secret is printed, in neither form', async (t) => {
   t.match(text, 'sets       JWT_SECRET_KEY=***');
 });
 
+for (const [health, path] of [
+  ['an HTTP probe', '/health'],
+  ['a port', ''],
+] as const) {
+  t.test(`B53 a URL from a file is secret as a whole, also where it is asked: ${health}`, async (t) => {
+    const root = scratchDir(t, { url: 'https://gw.example/s3cret-path\n' });
+    const { text, json } = await checked(root, {
+      ...{ GATEWAY_SKIP_START: '1', GATEWAY_WAIT: '1', GW_HEALTH_PATH: path, MCP_GATEWAY_URL_FILE: `${root}/url` },
+      GW_ENV_X: 'see https://gw.example/s3cret-path',
+      HUB_COMMAND: 'hub https://gw.example/s3cret-path/x',
+    });
+    t.match(text, 'external-gateway (waited for');
+    for (const shown of [text, JSON.stringify(json)]) t.notMatch(shown, /s3cret|gw\.example/);
+  });
+}
+
 t.test('B57 nothing is written', async (t) => {
   const root = scratchDir(t, { '.env.example': 'A=1\n' });
   const { text } = await checked(root, gatewaySecrets);

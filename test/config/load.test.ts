@@ -66,6 +66,13 @@ t.test('TANDEM_NOFILE: a limit that the exec helper takes', async (t) => {
   }
 });
 
+t.test('B53 a problem shows nothing of what came from a file, whatever it is about', async (t) => {
+  const root = scratchDir(t, { port: '7312' });
+  const same = { TANDEM_FILE_VARS: 'PORT', PORT_FILE: join(root, 'port'), GW_PORT: '7312' };
+  const [problem] = await problemsOf(load(same));
+  t.match(problem, { subject: 'GW_PORT', message: '"***" is the port of PORT' });
+});
+
 t.test('a refused value never shows a secret', async (t) => {
   const [problem] = await problemsOf(load({ MCP_GATEWAY_URL: 'ftp://user:s3cret@host/' }));
   t.match(problem, { subject: 'MCP_GATEWAY_URL', message: '"ftp://***@host/" is not accepted' });

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { looksSecret, maskCommand, maskUrl, maskValue } from '../../src/config/mask.ts';
+import { looksSecret, maskCommand, maskUrl, maskValue, secretHider } from '../../src/config/mask.ts';
 import { variableNames } from '../../src/config/variables.ts';
 
 t.test('B53 names that may hold a secret are known in every spelling', async (t) => {
@@ -101,4 +101,23 @@ t.test('B53 secrets among the arguments of a command are hidden', async (t) => {
     '1',
   ];
   t.strictSame(maskCommand(words), masked);
+});
+
+t.test('B53 what came from a file is hidden as a whole, wherever it stands', async (t) => {
+  const hide = secretHider(['http://gw.example:4444/s3cret-path/?k=1', 'pa$$word', 'pa$$word-longer', 'abc', '']);
+  const cells = {
+    'GET http://gw.example:4444/s3cret-path/?k=1': 'GET ***',
+    'no route /s3cret-path/?k=1': 'no route ***',
+    'no route /s3cret-path/': 'no route ***',
+    'connect to gw.example:80': 'connect to ***:80',
+    'pa$$word-longer, pa$$word': '***, ***',
+    'abc is too short to be looked for': 'abc is too short to be looked for',
+  };
+  for (const [text, hidden] of Object.entries(cells)) t.equal(hide(text), hidden);
+  const local = secretHider(['http://127.0.0.1:4444/mcp/']);
+  t.equal(
+    local('http://127.0.0.1:7399/mcp and http://127.0.0.1:4444/mcp/health'),
+    'http://127.0.0.1:7399/mcp and ***health',
+  );
+  t.equal(secretHider(['https://h.example/s3cret/'])('GET https://h.example/s3cret?x'), 'GET ***?x');
 });

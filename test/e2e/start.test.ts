@@ -1,10 +1,21 @@
 /** From the first process to the last one that is ready: the order, what breaks it off, and with which code. */
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer, type Server } from 'node:net';
 import { basename, join } from 'node:path';
 import { type Test, test } from 'tap';
-import { emptyNodeMs, forms, freePorts, nowMs, type Pair, runPair, type Script } from '../fixtures/e2e-run-pair.ts';
+import { askSocket } from '../fixtures/e2e-run-health.ts';
+import {
+  emptyNodeMs,
+  forms,
+  freePorts,
+  makeDirectory,
+  nowMs,
+  type Pair,
+  runPair,
+  type Script,
+} from '../fixtures/e2e-run-pair.ts';
 import { until } from '../support/until.ts';
 
 /** The command of this very process, which plays the stranger on a port. */
@@ -201,6 +212,28 @@ for (const [what, migrations] of [
     t.equal((await pair.exited).code, 0);
   });
 }
+
+test('B53 a gateway URL from a file is in no log and no reason, even if the gateway itself repeats it', async (t) => {
+  const [port] = await freePorts(1);
+  const gateway = createHttpServer((request, response) => {
+    const error = { code: -32000, message: `no route ${request.url}, http://127.0.0.1:${port}${request.url}` };
+    response.setHeader('content-type', 'application/json').end(JSON.stringify({ jsonrpc: '2.0', id: 1, error }));
+  }).listen(port, '127.0.0.1');
+  t.teardown(() => gateway.close());
+  const file = join(makeDirectory(t), 'url');
+  writeFileSync(file, `http://127.0.0.1:${port}/s3cret-path/mcp\n`);
+  const env = { GATEWAY_SKIP_START: '1', GATEWAY_WAIT: '1', GW_READY_TIMEOUT: '2', MCP_GATEWAY_URL_FILE: file };
+  const pair = await runPair(t, { env });
+  const report = await until('it was asked', async () => {
+    const { body } = await askSocket(pair, '/health').catch(() => ({ body: undefined }));
+    const text = JSON.stringify(body) ?? '';
+    return text.includes('no route') && text;
+  });
+  t.match(report, 'no route ***, ***');
+  t.equal((await pair.exited).code, 69);
+  t.match(lastRecord(pair).reason, 'MCP error -32000: no route ***, ***');
+  t.notMatch(report + pair.stderr, 's3cret');
+});
 
 async function runtimeDirOfAnother(t: Test): Promise<string> {
   const first = await runPair(t);

@@ -27,7 +27,8 @@ export interface Surroundings {
 
 /**
  * @param preset from `choosePreset`
- * @param flagProblems what is wrong with the command line, to be told with all the rest
+ * @param flagProblems what seems wrong with the command line, to be told with the rest if anything else is wrong; with a
+ * configuration the caller knows for sure
  * @throws ConfigError with all problems at once
  */
 export async function loadConfig(
@@ -42,7 +43,6 @@ export async function loadConfig(
   const texts = collectTexts({ environment, files, secretNames }, preset);
   const parsed = parseValues(texts.texts);
   const problems = [
-    ...flagProblems,
     ...(preset.problem ? [preset.problem] : []),
     ...files.problems,
     ...read.problems,
@@ -52,7 +52,9 @@ export async function loadConfig(
   const { name, reason } = preset;
   if (problems.length > 0 || name === undefined || !('values' in parsed)) {
     const hide = secretHider(secrets);
-    throw new ConfigError(problems.map(({ subject, message }) => ({ subject, message: hide(message) })));
+    throw new ConfigError(
+      [...flagProblems, ...problems].map(({ subject, message }) => ({ subject, message: hide(message) })),
+    );
   }
   const { values } = parsed;
   const sources = { surroundings, given, environment, places, files, secretNames, secrets };

@@ -7,7 +7,8 @@ import { describeHolder } from '../core/outcome.ts';
 import { defaultTiming, noRestart, type ProbeSpec, type ServiceSpec } from '../core/spec.ts';
 import type { Site } from './site.ts';
 
-const name = 'external-gateway';
+/** What the wait for it is called, where there is one. */
+export const externalGateway = 'external-gateway';
 
 /** A look at an address takes milliseconds; its name may have to be looked up. */
 const lookLimitMs = 1_000;
@@ -58,13 +59,13 @@ export function awaitGateway(
   return specs.flatMap((spec): ServiceSpec[] => {
     if (spec.name !== 'hub') return [spec];
     const readiness = { probe: probe(url), timing: defaultTiming, startTimeoutMs: readyTimeoutMs };
-    return [external(spec, readiness), { ...spec, dependsOn: { ...spec.dependsOn, [name]: 'completed' } }];
+    return [external(spec, readiness), { ...spec, dependsOn: { ...spec.dependsOn, [externalGateway]: 'completed' } }];
   });
 }
 
 function external({ process }: ServiceSpec, readiness: NonNullable<ServiceSpec['readiness']>): ServiceSpec {
   return {
-    name,
+    name: externalGateway,
     type: 'oneshot',
     isExternal: true,
     process,

@@ -10,7 +10,7 @@ import { ConfigError, type Problem } from '../core/errors.ts';
 import type { ServiceSpec } from '../core/spec.ts';
 import type { EmbeddedOptions, RiderOptions } from './embedded-options.ts';
 import { copyExample } from './env-example.ts';
-import { awaitGateway, reuseGateway } from './external-gateway.ts';
+import { awaitGateway, externalGateway, reuseGateway } from './external-gateway.ts';
 import type { SecretsVerdict } from './gateway-secrets.ts';
 import type { Services } from './matrix.ts';
 import { gunicornSignals, isGunicorn } from './matrix-server.ts';
@@ -129,22 +129,29 @@ export async function prepareFor(config: Config): Promise<Remark[]> {
   return files.map((file) => file && copyExample(file)).filter((remark) => remark !== undefined);
 }
 
-/** What every preset runs, in this order. */
-const serviceNames: readonly string[] = ['migrations', 'gateway', 'hub'];
+/** What may be run, whatever the preset; the configuration says which of them there are. */
+const serviceNames: readonly string[] = ['migrations', 'gateway', externalGateway, 'hub'];
 
-/** The names that no service has, each as a problem; found before there is a configuration, to be told with its own. */
-export function unknownServices(only: readonly string[]): Problem[] {
-  const unknown = only.filter((name) => !serviceNames.includes(name));
-  const accepted = `is not accepted; accepted: ${serviceNames.join(', ')}`;
+/**
+ * The values of `--only` that name no service, each as a problem.
+ * @param names those of the plan; default, while there is no plan yet: all that may ever be
+ */
+export function unknownServices(only: readonly string[], names = serviceNames): Problem[] {
+  const unknown = only.filter((name) => !names.includes(name));
+  const accepted = `is not accepted; accepted: ${names.join(', ')}`;
   return unknown.map((name) => ({ subject: '--only', message: `${JSON.stringify(name)} ${accepted}` }));
 }
 
 /**
  * Keeps the named services and skips the others, so that who depends on a skipped one does not wait for it.
  * @param only the values of `--only`; none: all are kept
+ * @throws ConfigError for names that no service has
  */
 export function selectServices(specs: readonly ServiceSpec[], only: readonly string[]): readonly ServiceSpec[] {
   if (only.length === 0) return specs;
+  const names = specs.map(({ name }) => name);
+  const problems = unknownServices(only, names);
+  if (problems.length > 0) throw new ConfigError(problems);
   return specs.map((spec) => (only.includes(spec.name) ? spec : { ...spec, skip: spec.skip ?? 'not named by --only' }));
 }
 

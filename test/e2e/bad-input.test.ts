@@ -128,6 +128,12 @@ test('B20 variables and flags that are wrong are all named in one message, 78', 
   for (const subject of ['PORT', '--only', 'GW_COMMAND']) t.match(refusal.stderr, subject);
 });
 
+test('B20 a service that --only names and the plan does not have is refused with what the plan has, 78', async (t) => {
+  const refusal = await refuse(t, ['run', '--only', 'external-gateway']);
+  t.equal(refusal.code, 78);
+  t.match(refusal.stderr, '--only: "external-gateway" is not accepted; accepted: migrations, gateway, hub\n');
+});
+
 test('B20 a data directory that cannot be made is refused, 78, and no control socket stays behind', async (t) => {
   const refusal = await refuse(t, ['run'], { TANDEM_DATA_DIR: '/dev/null/tandem' });
   t.equal(refusal.code, 78);

@@ -213,6 +213,16 @@ for (const [what, migrations] of [
   });
 }
 
+test('B07 --only external-gateway waits for the gateway elsewhere and runs nothing', async (t) => {
+  const stranger = await occupy(t);
+  const url = `http://127.0.0.1:${stranger.port}`;
+  const env = { GATEWAY_SKIP_START: '1', GATEWAY_WAIT: '1', MCP_GATEWAY_URL: url, GW_READY_TIMEOUT: '500ms' };
+  const pair = await runPair(t, { env, flags: ['--only', 'external-gateway'] });
+  t.equal((await pair.exited).code, 69);
+  t.match(lastRecord(pair).reason, '"external-gateway" is not ready within 0.5 s');
+  assertNothingIsLeft(t, pair, []);
+});
+
 test('B53 a gateway URL from a file is in no log and no reason, even if the gateway itself repeats it', async (t) => {
   const [port] = await freePorts(1);
   const gateway = createHttpServer((request, response) => {

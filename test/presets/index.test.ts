@@ -130,13 +130,31 @@ t.test('--only keeps the named services and skips the others; who depends on tho
   );
   t.match(only[0]?.skip, /alembic/, 'a reason of its own is kept');
   t.equal(selectServices(specs, []), specs);
-  t.same(
-    specs.map(({ name }) => name),
-    ['migrations', 'gateway', 'hub'],
-    'the names that --only accepts',
-  );
-  t.match(unknownServices(['hubb', 'gateway', 'x']), [
-    { subject: '--only', message: '"hubb" is not accepted; accepted: migrations, gateway, hub' },
-    { subject: '--only' },
+  const refused = await problemsOf((async () => selectServices(specs, ['hubb', 'gateway', 'x']))());
+  const accepted = 'accepted: migrations, gateway, hub';
+  t.strictSame(refused, [
+    { subject: '--only', message: `"hubb" is not accepted; ${accepted}` },
+    { subject: '--only', message: `"x" is not accepted; ${accepted}` },
   ]);
+});
+
+t.test('--only accepts every service of the plan, and no other', async (t) => {
+  const wait = { GATEWAY_SKIP_START: '1', GATEWAY_WAIT: '1', MCP_GATEWAY_URL: 'http://gw:1' };
+  const { specs } = await servicesFor(await load({ APP_ROOT: scratchDir(t), ...wait }, 'matrix'));
+  const kept = (only: string) => selectServices(specs, [only]).filter(({ skip }) => skip !== 'not named by --only');
+  for (const { name } of specs)
+    t.ok(
+      kept(name).some((spec) => spec.name === name),
+      name,
+    );
+  t.equal(
+    kept('external-gateway').find(({ name }) => name === 'hub'),
+    undefined,
+  );
+
+  const { specs: withoutWait } = await servicesFor(await load({ APP_ROOT: scratchDir(t) }, 'matrix'));
+  const refused = (async () => selectServices(withoutWait, ['external-gateway']))();
+  const message = '"external-gateway" is not accepted; accepted: migrations, gateway, hub';
+  t.strictSame(await problemsOf(refused), [{ subject: '--only', message }]);
+  t.strictSame(unknownServices(['external-gateway']), [], 'before there is a plan it may be right');
 });

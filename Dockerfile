@@ -33,13 +33,14 @@ COPY scripts/build.mjs scripts/warm.mjs scripts/
 COPY src src
 COPY LICENSE ./
 RUN TANDEM_REQUIRE_NATIVE=1 npm run build
-# No `env` before Node, which need not be in the PATH. And no --disable-sigusr1: Node then leaves SIGUSR1 blocked, and no
-# service would ever be sent one; that it opens no inspector is tandem's own care.
+# The command is `launch`, which notes the limit of open files before Node raises it and, as PID 1, holds the signals that
+# come before Node handles any. No `env` before Node, which need not be in the PATH. And no --disable-sigusr1: Node then
+# leaves SIGUSR1 blocked, and no service would ever be sent one; that it opens no inspector is tandem's own care.
 RUN mkdir -p /opt/tandem/bin \
  && cp -r dist LICENSE /opt/tandem/ \
  && chmod 644 /opt/tandem/LICENSE \
  && sed -i '1s|.*|#!/opt/tandem/bin/node|' /opt/tandem/dist/tandem.cjs \
- && ln -s ../dist/tandem.cjs /opt/tandem/bin/tandem \
+ && ln -s ../dist/native/launch /opt/tandem/bin/tandem \
  && node scripts/warm.mjs /opt/tandem/dist/tandem.cjs
 
 FROM scratch AS supervisor
@@ -66,11 +67,7 @@ RUN chmod -R u=rwX,go=rX embedded
 FROM ${NODE_IMAGE} AS base
 RUN rm -rf /usr/local/bin/* /usr/local/include /usr/local/lib/node_modules /usr/local/share/* /usr/local/etc/npmrc \
            /usr/local/*.md /usr/local/LICENSE /opt/* /root/.npm /var/lib/apt/lists/* /var/cache/apt/*
-# Node raises its limit of open files before any script runs. So that services get the container's own, it is noted first.
-RUN printf '%s\n' '#!/bin/sh' \
-      'exec /opt/tandem/dist/native/launch --note-nofile -- /opt/tandem/bin/tandem tandem "$@"' > /usr/local/bin/tandem \
- && chmod 755 /usr/local/bin/tandem \
- && ln -s /opt/tandem/bin/node /usr/local/bin/node \
+RUN ln -s /opt/tandem/bin/node /opt/tandem/bin/tandem /usr/local/bin/ \
  && install -d -o 1000 -g 1000 /app/data \
  && install -d -o 1000 -g 1000 -m 0700 /run/tandem
 
@@ -135,10 +132,9 @@ RUN chmod 644 gunicorn.conf.py \
 
 FROM ${PYTHON_IMAGE} AS matrix
 RUN useradd --uid 1000 --user-group --home-dir /app/data --no-create-home --shell /usr/sbin/nologin matrix \
- && ln -s /opt/tandem/bin/node /usr/local/bin/node \
+ && ln -s /opt/tandem/bin/node /opt/tandem/bin/tandem /usr/local/bin/ \
  && install -d -o 1000 -g 1000 /app/data /app/mcpgateway/.state \
  && install -d -o 1000 -g 1000 -m 0700 /run/tandem
-COPY --from=base /usr/local/bin/tandem /usr/local/bin/
 COPY --from=hub-venv /app/.venv /app/.venv
 COPY --from=gateway-venv /app/mcpgateway /app/mcpgateway
 COPY --from=node /opt/tandem /opt/tandem

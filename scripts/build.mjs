@@ -5,7 +5,7 @@
  *   dist/main.cjs          the bundle, one CommonJS file: nothing is in it that a start may not need
  *   dist/cache/            what a run compiles of the bundle, for the Node that built it (scripts/warm.mjs)
  *   dist/vendor/NAME.cjs   a library each that is loaded when it is needed (`import('pino')`)
- *   dist/native/           reaper.node and launch, made by `cc`
+ *   dist/native/           reaper.node, launch, hold.so and guard, made by `cc`
  *
  * What is up to date is left alone, so that `npm start` can always build first. Without a C compiler tandem still runs,
  * with less; TANDEM_REQUIRE_NATIVE=1 makes that an error, which is what an image wants.
@@ -26,30 +26,30 @@ const scriptAndPackages = ['scripts/build.mjs', 'package.json', 'package-lock.js
 
 const vendored = new Set(['pino', 'pino-pretty', 'execa', 'wait-port', 'tree-kill', 'dotenv']);
 
+/** Without a libc of its own: one file for glibc and musl. */
+const libraryFlags = [
+  ...['-shared', '-fPIC', '-nostdlib', '-ffreestanding', '-fno-stack-protector', '-fno-asynchronous-unwind-tables'],
+  ...['-fvisibility=hidden', '-Wl,-z,noseparate-code,--gc-sections,--build-id=none'],
+];
+
 const nativeParts = [
   {
     source: 'src/native/reaper.c',
     target: 'dist/native/reaper.node',
     lost: 'as PID 1 it leaves adopted orphans as zombies',
-    flagSets: [
-      [
-        ...[
-          '-shared',
-          '-fPIC',
-          '-nostdlib',
-          '-ffreestanding',
-          '-fno-stack-protector',
-          '-fno-asynchronous-unwind-tables',
-        ],
-        ...['-fvisibility=hidden', '-Wl,-z,noseparate-code,--gc-sections,--build-id=none'],
-      ],
-    ],
+    flagSets: [libraryFlags],
   },
   {
     source: 'src/native/launch.c',
     target: 'dist/native/launch',
     lost: 'no terminal handover, no death with the parent, no supplementary groups, no original file limit for services',
     flagSets: [['-static'], []],
+  },
+  {
+    source: 'src/native/hold.c',
+    target: 'dist/native/hold.so',
+    lost: 'as PID 1 a signal that comes while Node itself starts is dropped',
+    flagSets: [libraryFlags],
   },
   {
     source: 'src/native/guard.c',

@@ -262,7 +262,7 @@ async function main(): Promise<number> {
   if (invocation.command === 'run') return runPreset(invocation);
   if (invocation.command === 'exec') return runCommand(invocation);
   // From here on nothing is supervised: signals mean what they always mean.
-  ignoreSignals();
+  await ignoreSignals();
   switch (invocation.command) {
     case 'health':
       return health(invocation);

@@ -1,6 +1,7 @@
 /**
- * The native parts: `reaper.node`, the addon, and `launch`, the exec helper. Finds and loads what the build made, and
- * says what is lost where it made nothing. It never fails: tandem runs without them, with less.
+ * The native parts: `reaper.node`, the addon, `launch`, the exec helper, `guard`, and `hold.so`, which only `launch` uses.
+ * Finds and loads what the build made, and says what is lost where it made nothing. It never fails: tandem runs without
+ * them, with less.
  */
 import { accessSync, constants } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -62,6 +63,10 @@ export function loadNative(directory: string): Native {
   const guardPath = attempt(() => executable(join(directory, 'guard')), missing, {
     part: 'guard',
     lost: 'what a service has started outlives a tandem that is killed',
+  });
+  attempt(() => accessSync(join(directory, 'hold.so'), constants.R_OK), missing, {
+    part: 'hold.so',
+    lost: 'as PID 1 a signal that comes while Node itself starts is dropped',
   });
   return {
     ...(reaper && { reaper }),

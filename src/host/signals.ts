@@ -1,7 +1,8 @@
 /**
  * The signals that tandem receives. This module is imported before any other: for PID 1 a signal without a handler is
  * dropped, so the handlers stand before anything else is even loaded, and what comes early is kept until somebody
- * listens.
+ * listens. What came even before, while Node itself started, was held by `native/hold.c` if `launch` was asked for that,
+ * and arrives with the handler; the two lists in `native/launch.c` are those of this file.
  *
  * It only receives. What a signal means is decided by the listener.
  */
@@ -64,7 +65,8 @@ export function handleAllSignals(): void {
 }
 
 /** Takes the handlers away again and re-raises what came early: for commands that supervise nothing. */
-export function ignoreSignals(): void {
+export async function ignoreSignals(): Promise<void> {
+  await new Promise(setImmediate); // what libuv has caught already is told by the event loop, and not to a handler that is gone
   for (const name of handled) process.off(name, receive);
   handled.clear();
   for (const name of early.splice(0)) process.kill(process.pid, name);

@@ -3,12 +3,16 @@
  * through it.
  *
  *   launch [OPTION…] -- PATH ARGV0 [ARG…]
+ *   tandem [ARG…]      the entry point of an image: launch by this name is --note-nofile --hold-signals, and PATH is the
+ *                      tandem.cjs one directory above its own
  *
  *   --session          a session of its own
  *   --group            a process group of its own in the same session
  *   --foreground       --group, and the terminal on stdin is handed to it if the parent's group has it
  *   --nofile SOFT      the soft limit of open files; the hard one stays
  *   --note-nofile      puts the soft limit into TANDEM_NOFILE unless it is set: Node raises the limit when it starts
+ *   --hold-signals     for PID 1: the signals that tandem handles stay blocked until it does (hold.c); elsewhere, or where
+ *                      hold.so is not beside launch, nothing
  *   --groups G,G       supplementary groups; none if --uid is given without it
  *   --gid GID
  *   --uid UID
@@ -16,8 +20,9 @@
  *   --die-with PID     SIGKILL when the parent dies; PID is the parent, so that one which is dead already is noticed
  *   --report FD        failures are written to FD as "CODE MESSAGE" and not to stderr; closed by a successful exec
  *
- * The options are carried out in this order, however they are given. Signals are set to their defaults, nothing is
- * blocked, and the environment is handed on as it is. A failure exits like a shell: 127 not found, 126 any other reason.
+ * The options are carried out in this order, however they are given, but signals are held first of all. Signals are set to
+ * their defaults, nothing else is blocked, and the environment is handed on as it is. A failure exits like a shell: 127 not
+ * found, 126 any other reason.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -36,12 +41,21 @@ enum { NOT_FOUND = 127, CANNOT_RUN = 126 };
 enum { MAX_GROUPS = 1024 };
 
 static struct {
-  int session, group, foreground, note_nofile, no_new_privileges, has_groups;
+  int session, group, foreground, note_nofile, hold_signals, no_new_privileges, has_groups;
   long nofile, gid, uid, parent, report;
   gid_t groups[MAX_GROUPS];
   size_t group_count;
 } options = {.nofile = -1, .gid = -1, .uid = -1, .parent = -1, .report = -1};
 
+/*
+ * What tandem handles from its first line on, and what else `tandem -- CMD` forwards: see src/host/signals.ts. Without CONT,
+ * URG, WINCH and XFSZ: they do not stay pending when Node sets them to be ignored, and mean nothing before there is a command.
+ */
+static const int ordinary_signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+static const int other_signals[] = {SIGALRM, SIGSTKFLT, SIGTSTP, SIGTTIN, SIGTTOU, SIGXCPU, SIGVTALRM, SIGIO, SIGPWR};
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static sigset_t held;
 static int has_terminal;
 
 static void hand_terminal_to(pid_t group) {
@@ -96,6 +110,7 @@ static int read_flag(const char *name) {
   if (strcmp(name, "--group") == 0) return options.group = 1;
   if (strcmp(name, "--foreground") == 0) return options.foreground = options.group = 1;
   if (strcmp(name, "--note-nofile") == 0) return options.note_nofile = 1;
+  if (strcmp(name, "--hold-signals") == 0) return options.hold_signals = 1;
   if (strcmp(name, "--no-new-privs") == 0) return options.no_new_privileges = 1;
   return 0;
 }
@@ -120,6 +135,36 @@ static char **read_options(char **words) {
     words++;
   }
   fail(CANNOT_RUN, "usage", "launch [OPTION…] -- PATH ARGV0 [ARG…]");
+}
+
+/* The path of a file that lies beside this program. */
+static char *beside(const char *name) {
+  static char path[PATH_MAX];
+  ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+  must(length < 0 ? -1 : 0, "/proc/self/exe");
+  path[length] = '\0';
+  char *end = strrchr(path, '/') + 1;
+  if ((size_t)(end - path) + strlen(name) >= sizeof path) fail(CANNOT_RUN, path, strerror(ENAMETOOLONG));
+  strcpy(end, name);
+  return path;
+}
+
+/* True if Node will load hold.so, without which it would drop all that was blocked. */
+static int preload_hold(void) {
+  const char *path = beside("hold.so");
+  if (strpbrk(path, " :") != NULL || access(path, R_OK) != 0) return 0; /* the loader would split such a path */
+  const char *others = getenv("LD_PRELOAD");
+  char *list;
+  int size = others == NULL || *others == '\0' ? asprintf(&list, "%s", path) : asprintf(&list, "%s:%s", path, others);
+  return size >= 0 && setenv("LD_PRELOAD", list, 1) == 0;
+}
+
+static void hold_signals(const char *first_argument) {
+  if (getpid() != 1 || !preload_hold()) return;
+  for (size_t i = 0; i < COUNT(ordinary_signals); i++) sigaddset(&held, ordinary_signals[i]);
+  if (first_argument != NULL && strcmp(first_argument, "--") == 0)
+    for (size_t i = 0; i < COUNT(other_signals); i++) sigaddset(&held, other_signals[i]);
+  sigprocmask(SIG_SETMASK, &held, NULL);
 }
 
 static void set_session_and_terminal(void) {
@@ -162,37 +207,48 @@ static void tie_to_parent(void) {
 
 static void reset_signals(void) {
   for (int signal_number = 1; signal_number < NSIG; signal_number++) signal(signal_number, SIG_DFL);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
+  sigprocmask(SIG_SETMASK, &held, NULL);
 }
 
 /* A text file without a `#!` line is the shell's, as in execvp. */
-static void exec_by_shell(char *path, char **argv) {
+static void exec_by_shell(const char *path, char **argv) {
   size_t count = 0;
   while (argv[count] != NULL) count++;
   char **words = calloc(count + 2, sizeof *words);
   if (words == NULL) return;
   words[0] = "/bin/sh";
-  words[1] = path;
+  words[1] = (char *)path;
   if (count > 1) memcpy(words + 2, argv + 1, (count - 1) * sizeof *words);
   execve(words[0], words, environ);
 }
 
-int main(int argc, char **argv) {
-  (void)argc;
-  char **command = read_options(argv + 1);
-  if (command[0] == NULL || command[1] == NULL) fail(CANNOT_RUN, "usage", "PATH and ARGV0 are missing");
-  char *path = command[0];
+static int is_called(const char *called, const char *name) {
+  const char *slash = strrchr(called, '/');
+  return strcmp(slash == NULL ? called : slash + 1, name) == 0;
+}
 
+int main(int argc, char **argv) {
+  const char *path = NULL;
+  char **arguments = argv;
+  if (argc > 0 && is_called(argv[0], "tandem")) {
+    options.note_nofile = options.hold_signals = 1;
+  } else {
+    char **command = read_options(argv + 1);
+    if (command[0] == NULL || command[1] == NULL) fail(CANNOT_RUN, "usage", "PATH and ARGV0 are missing");
+    path = command[0];
+    arguments = command + 1;
+  }
+
+  if (options.hold_signals) hold_signals(arguments[1]);
+  if (path == NULL) path = beside("../tandem.cjs");
   if (options.report >= 0) must(fcntl((int)options.report, F_SETFD, FD_CLOEXEC), "--report");
   set_session_and_terminal();
   set_file_limit();
   set_identity();
   tie_to_parent();
   reset_signals();
-  execve(path, command + 1, environ);
-  if (errno == ENOEXEC) exec_by_shell(path, command + 1);
+  execve(path, arguments, environ);
+  if (errno == ENOEXEC) exec_by_shell(path, arguments);
 
   int error = errno;
   int interpreter_missing = error == ENOENT && access(path, F_OK) == 0;

@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { join, parse } from 'node:path';
 import t from 'tap';
-import { ask, imageFrom, imageOf, needsEngine, projectDir, runToEnd, start } from './engine.ts';
+import { ask, imageFrom, imageOf, needsEngine, projectDir, remove, runToEnd, start } from './engine.ts';
 
 /** A Python image in which the libraries that Node needs besides glibc cannot be found. */
 const pythonImage = (supervisor: string) => `
@@ -52,6 +52,21 @@ t.test('B51 in an image of glibc alone it runs a command and hands its code on',
   t.match(await runToEnd(await bare(), ['--version']), { code: 0, stdout: /^\d+\.\d+\.\d+\n$/ });
   const words = ['--', '/opt/tandem/bin/node', '--eval', 'process.exit(9)'];
   t.match(await runToEnd(await bare(), words), { code: 9, stderr: '' });
+});
+
+t.test('B08 B12 in an image of glibc alone a TERM right after the start is not lost', needsEngine, async (t) => {
+  for (let round = 1; round <= 5; round++) {
+    const container = await start(
+      t,
+      await bare(),
+      [],
+      ['--', '/opt/tandem/bin/node', '--eval', 'setInterval(() => {}, 1000)'],
+    );
+    const { tookMs } = await container.stop();
+    t.equal(await container.ended(), 143, `round ${round}: the command's own`);
+    t.ok(tookMs < 2_000, `${tookMs} ms`);
+    await remove(container.id);
+  }
 });
 
 t.test('B51 in a Python image it is PID 1 of a Python program', needsEngine, async (t) => {

@@ -1,7 +1,7 @@
 /** Runs the shipped form, `dist/tandem.cjs`, as its users do: by itself, or as PID 1 of a namespace of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { constants } from 'node:os';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { until } from './until.ts';
@@ -45,6 +45,8 @@ export interface RunOptions {
   readonly cwd?: string;
   /** As PID 1 in pid and mount namespaces of its own. */
   readonly asInit?: boolean;
+  /** By a link named `tandem` to `launch`, as in an image: signals are held while Node starts. */
+  readonly held?: boolean;
   readonly stdio?: 'ignore' | 'pipe' | 'inherit';
   /** Descriptors in place of the pipes; `Running.stdout` and `Running.stderr` then stay empty. */
   readonly stdout?: number;
@@ -70,11 +72,13 @@ export function runTandem(t: Test, args: readonly string[], options: RunOptions 
     env = {},
     cwd,
     asInit = false,
+    held = false,
     stdio = 'ignore',
     stdout: stdoutEnd = 'pipe',
     stderr: stderrEnd = 'pipe',
   } = options;
-  const words = [...(asInit ? unshare : []), node, options.program ?? program, ...args];
+  const command = held ? [entryPoint(t)] : [node, options.program ?? program];
+  const words = [...(asInit ? unshare : []), ...command, ...args];
   const [file, ...rest] = inEnvironment({ PATH: process.env['PATH'] ?? '', ...env }, words);
   const startedAt = performance.now();
   const child = spawn(file, rest, { cwd, stdio: [stdio, stdoutEnd, stderrEnd] });
@@ -122,6 +126,15 @@ export function runTandem(t: Test, args: readonly string[], options: RunOptions 
  */
 export function inEnvironment(env: Readonly<Record<string, string>>, words: readonly string[]): [string, ...string[]] {
   return ['env', '-i', ...Object.entries(env).map(([name, value]) => `${name}=${value}`), ...words];
+}
+
+/** What an image has in its PATH. It finds the program by itself, and Node in the PATH. */
+function entryPoint(t: Test): string {
+  const directory = mkdtempSync(join(tmpdir(), 'tandem-entry-'));
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+  const link = join(directory, 'tandem');
+  symlinkSync(join(program, '../native/launch'), link);
+  return link;
 }
 
 const unshare = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];

@@ -13,7 +13,7 @@ const table: readonly (readonly [knob: string, hub: string, gateway: string, fla
   ['TIMEOUT', '4', '45', '--timeout'],
   ['GRACEFUL_TIMEOUT', '2', '5', '--graceful-timeout'],
   ['KEEPALIVE', '2', '1', '--keep-alive'],
-  ['MAX_REQUESTS', '40', '500', '--max-requests'],
+  ['MAX_REQUESTS', '80', '500', '--max-requests'],
   ['MAX_REQUESTS_JITTER', '7', '9', '--max-requests-jitter'],
   ['ACCESS_LOGFILE', 'access.log', 'access.log', '--access-logfile'],
   ['ERROR_LOGFILE', 'error.log', 'error.log', '--error-logfile'],
@@ -62,6 +62,7 @@ t.test('B03 every knob is in the command line of both real servers, and in what 
   await untilUp(matrix);
   const { ask, hubPort, gatewayPort, directory } = matrix;
   const [hub, gateway] = [await matrix.leader('hub'), await matrix.leader('gateway')];
+  const read = (path: string) => readFileSync(join(directory, path), 'utf8');
 
   await t.test('the command lines', async (t) => {
     const flags = (values: readonly string[]) => table.map(([, , , flag], row) => `${flag} ${values[row]}`).join(' ');
@@ -116,10 +117,12 @@ t.test('B03 every knob is in the command line of both real servers, and in what 
       return now.length === 2 && now.some((pid) => !before.includes(pid)) && now.includes(other.pid);
     });
     t.equal((await until('it serves', () => workerOf(matrix))).imported_by, hub, 'by the same master');
+    // A worker that is asked to stop before it has its handlers misses it.
+    const hasStarted = (pid: number) => read('app/error.log').includes(`[${pid}] [INFO] Application startup complete`);
+    await until('every worker has started', () => matrix.workers(hub).every(hasStarted));
   });
 
   await t.test('LOG_LEVEL, ACCESS_LOGFILE and ERROR_LOGFILE: in the service’s own directory', async (t) => {
-    const read = (path: string) => readFileSync(join(directory, path), 'utf8');
     t.match(read('app/access.log'), '"GET /worker HTTP/1.1" 200');
     t.match(read('gateway/access.log'), '"GET /health HTTP/1.1" 200');
     t.notMatch(matrix.stdout, 'HTTP/1.1');

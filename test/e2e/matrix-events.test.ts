@@ -95,16 +95,21 @@ async function gatewayProcesses(matrix: Matrix): Promise<number[]> {
   return [master, ...matrix.workers(master)];
 }
 
-/** The first worker makes the directory and serves; the other one has served nobody when it fails, 200 ms after the first answer. */
+/**
+ * The first worker makes the directory and answers once; whoever asks again waits for the end of it. The other worker has
+ * answered nobody when it fails, after that one answer.
+ */
 const crashing = `
-import os, time
+import asyncio, os, time
 from mcpgateway.mcpgateway.main import app as gateway
 try:
     os.mkdir('first')
     async def app(scope, receive, send):
+        if scope['type'] == 'http' and os.path.exists('answered'):
+            await asyncio.sleep(60)
         await gateway(scope, receive, send)
         if scope['type'] == 'http':
-            os.makedirs('answered', exist_ok=True)
+            os.makedirs('answered')
 except FileExistsError:
     while not os.path.exists('answered'):
         time.sleep(0.01)
@@ -399,7 +404,7 @@ const cells: readonly Cell[] = [
     because:
       'DESIGN: ready is never assumed, so one 200 of several workers is none (settleMs); gunicorn ends with 3, B11',
     options: {
-      env: { ...hubAlone, HUB_WORKERS: '2', APP_MODULE: 'crashing:app' },
+      env: { ...hubAlone, HUB_WORKERS: '2', HUB_GRACEFUL_TIMEOUT: '1', APP_MODULE: 'crashing:app' },
       prepare: (directory) => writeFileSync(join(directory, 'app/crashing.py'), crashing),
     },
     when: (matrix) => until('it answers', () => /GET \/health.*200/.test(matrix.stdout + matrix.stderr), python),

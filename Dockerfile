@@ -8,6 +8,8 @@
 # and, in matrix, /app/mcpgateway/.state.
 ARG NODE_IMAGE=node:26-bookworm-slim
 ARG PYTHON_IMAGE=python:3.12-slim-bookworm
+# tandem's own, as in package.json.
+ARG TANDEM_VERSION=0.1.0
 
 FROM ${NODE_IMAGE} AS tools
 RUN apt-get update \
@@ -44,9 +46,10 @@ RUN mkdir -p /opt/tandem/bin \
  && node scripts/warm.mjs /opt/tandem/dist/tandem.cjs
 
 FROM scratch AS supervisor
+ARG TANDEM_VERSION
 LABEL org.opencontainers.image.title="tandem supervisor" \
       org.opencontainers.image.description="A correct PID 1 for several processes: COPY --from=… /opt/tandem /opt/tandem" \
-      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.version="${TANDEM_VERSION}" \
       org.opencontainers.image.licenses="MIT"
 COPY --from=node /opt/tandem /opt/tandem
 COPY --from=build /opt/tandem /opt/tandem
@@ -79,12 +82,28 @@ FROM ${PYTHON_IMAGE} AS python
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /app
 
+# The hub's files, without what is secret, somebody's data, or only of use where it came from: no name with a dot before
+# it but .env.example. They are left out here, as a hub from a git URL brings no .dockerignore that could be relied on,
+# and before anything is installed: a package may hold whatever lies in its directory.
+FROM python AS hub-files
+SHELL ["/bin/bash", "-o", "pipefail", "-c"]
+RUN --mount=type=bind,from=hub,target=/hub \
+    if [ ! -f /hub/pyproject.toml ] && [ ! -f /hub/requirements.txt ]; then \
+      echo 'there is no hub to install: give its sources with --build-context hub=DIR|URL' >&2; exit 1; fi \
+ && tar --create --directory=/hub --exclude='.[!/]*' --exclude=__pycache__ --exclude=venv --exclude=node_modules \
+      --exclude='*.env' --exclude='*.db' --exclude='*.db-*' --exclude='*.sqlite*' \
+      --exclude='*.key' --exclude='*.pem' --exclude='*.p12' --exclude='*.pfx' --exclude='*.jks' \
+      --exclude=./data --exclude=./mcpgateway --exclude=./tests . | tar --extract --no-same-owner \
+ && if [ -f /hub/.env.example ]; then cp /hub/.env.example .; fi \
+ && chmod -R u=rwX,go=rX . \
+ && python3 -m compileall -q src
+
 # The hub as Matrix Hub is (pyproject.toml, extra "dev") or by lists of pinned packages (requirements.txt and, if there is
 # one, requirements-dev.txt). Without gunicorn of its own it gets one: not the newest, which starts as well, but the release
 # that every end-to-end test runs, with the uvicorn that goes with it.
 FROM python AS hub-venv
 ARG HUB_INSTALL_TARGET=prod
-RUN --mount=type=bind,from=hub,target=/hub,rw --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=bind,from=hub-files,source=/app,target=/hub,rw --mount=type=cache,target=/root/.cache/pip \
     case $HUB_INSTALL_TARGET in \
       prod) extra= lists=requirements.txt ;; \
       dev) extra=[dev] lists='requirements.txt requirements-dev.txt' ;; \
@@ -93,22 +112,9 @@ RUN --mount=type=bind,from=hub,target=/hub,rw --mount=type=cache,target=/root/.c
  && python3 -m venv --without-pip .venv \
  && set -- \
  && if [ -f /hub/pyproject.toml ]; then set -- "/hub$extra"; \
-    elif [ -f /hub/requirements.txt ]; then for list in $lists; do [ ! -f "/hub/$list" ] || set -- "$@" -r "/hub/$list"; done; \
-    else echo 'there is no hub to install: give its sources with --build-context hub=DIR|URL' >&2; exit 1; fi \
+    else for list in $lists; do [ ! -f "/hub/$list" ] || set -- "$@" -r "/hub/$list"; done; fi \
  && python3 -m pip --python .venv/bin/python install "$@" \
  && { [ -x .venv/bin/gunicorn ] || python3 -m pip --python .venv/bin/python install gunicorn==23.0.0 'uvicorn<0.36'; }
-
-# The hub's files, without what is secret, somebody's data, or only of use where it came from: no name with a dot before
-# it but .env.example. They are left out here, as a hub from a git URL brings no .dockerignore that could be relied on.
-FROM python AS hub-files
-SHELL ["/bin/bash", "-o", "pipefail", "-c"]
-RUN --mount=type=bind,from=hub,target=/hub \
-    tar --create --directory=/hub --exclude='.[!/]*' --exclude=__pycache__ --exclude=venv --exclude=node_modules \
-      --exclude='*.db' --exclude='*.sqlite*' --exclude='*.key' --exclude='*.pem' \
-      --exclude=./data --exclude=./mcpgateway --exclude=./tests . | tar --extract --no-same-owner \
- && if [ -f /hub/.env.example ]; then cp /hub/.env.example .; fi \
- && chmod -R u=rwX,go=rX . \
- && python3 -m compileall -q src
 
 # The gateway. The versions that the default one was proven with are listed; any other finds its own.
 FROM python AS gateway-venv
@@ -141,9 +147,10 @@ COPY --from=node /opt/tandem /opt/tandem
 COPY --from=build /opt/tandem /opt/tandem
 COPY --from=hub-files /app /app
 ARG SKIP_GATEWAY_SETUP=0
+ARG TANDEM_VERSION
 LABEL org.opencontainers.image.title="matrix-hub" \
       org.opencontainers.image.description="Matrix Hub and MCP-Gateway in one container, supervised by tandem as its PID 1" \
-      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.version="${TANDEM_VERSION}" \
       org.opencontainers.image.licenses="MIT"
 # An image without the gateway does not try to start it.
 ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
@@ -167,9 +174,10 @@ COPY --from=node /opt/tandem /opt/tandem
 COPY --from=pair /opt/tandem/node_modules /opt/tandem/node_modules
 COPY --from=pair /opt/tandem/embedded /opt/tandem/embedded
 COPY --from=build /opt/tandem /opt/tandem
+ARG TANDEM_VERSION
 LABEL org.opencontainers.image.title="tandem" \
       org.opencontainers.image.description="An MCP hub and an MCP gateway in one container, supervised by tandem as its PID 1" \
-      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.version="${TANDEM_VERSION}" \
       org.opencontainers.image.licenses="MIT"
 # The hub listens for others, who reach it only where its port is published; the gateway and tandem's health do not.
 ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \

@@ -65,6 +65,7 @@ engine=${CONTAINER_ENGINE:-$(command -v docker || command -v podman || true)}
 [[ $hub == *://* || $hub == git@* || -d $hub ]] || die "--hub $hub: no directory, no git URL"
 
 described=$(git -C "$project" describe --tags --always --dirty 2>/dev/null || echo latest)
+version=$(sed -n 's/^  "version": "\(.*\)",$/\1/p' "$project/package.json")
 revision=$(git -C "$project" rev-parse HEAD 2>/dev/null || echo unknown)
 tags=("$image:${tag:-$described}")
 [ -n "$tag" ] || tags+=("$image:latest")
@@ -81,7 +82,7 @@ DOCKER_BUILDKIT=1 "$engine" "${build[@]}" \
   --build-context "hub=$hub" \
   --build-arg "HUB_INSTALL_TARGET=$target" \
   --build-arg "SKIP_GATEWAY_SETUP=$skip_gateway" \
-  --label "org.opencontainers.image.version=${tag:-$described}" \
+  --build-arg "TANDEM_VERSION=$version" \
   --label "org.opencontainers.image.revision=$revision" \
   "${options[@]}" \
   "$project"

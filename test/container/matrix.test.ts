@@ -1,12 +1,14 @@
 /** The image of the hub and the gateway, as its two scripts build and run it: everything real but the hub's own code. */
-import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { execFile, spawn } from 'node:child_process';
+import { createHash, randomUUID } from 'node:crypto';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
-import { ask, Container, docker, needsEngine, projectDir, type Result, runToEnd } from './engine.ts';
+import { until } from '../support/until.ts';
+import { ask, Container, docker, needsEngine, projectDir, type Result, runToEnd, start } from './engine.ts';
 
 const image = 'tandem-test-matrix';
 const label = 'tandem-test';
@@ -15,14 +17,37 @@ const label = 'tandem-test';
 const pythonImage = 'PYTHON_IMAGE=python:3.11-slim-bookworm';
 
 /** What may lie beside a hub's sources and is nobody else's business. */
-const strangers = ['.env', '.env.production', 'data/hub.db', 'src/.env.local', 'src/local.sqlite3', 'tls/server.key'];
+const strangers = [
+  ...['.env', '.env.production', 'prod.env', '.npmrc', 'tls/.netrc', 'src/.env.local'],
+  ...['data/hub.db', 'src/hub.db-wal', 'src/local.sqlite3', 'tls/server.key', 'tls/server.p12'],
+];
+
+/** The same beside tandem's own. */
+const strangersOfProject = ['.env', 'src/.env', 'embedded/.env.local', 'deploy/matrix/prod.env', 'server.key'];
+
+/** In every file of a stranger and in the builder's environment. */
+const marker = `stranger-${randomUUID()}`;
+
+/** What a builder may have in its environment. */
+const buildersEnvironment = {
+  JWT_SECRET_KEY: marker,
+  GW_ENV_AUTH_ENCRYPTION_SECRET: marker,
+  NPM_TOKEN: marker,
+  npm_config_registry: `https://${marker}@registry.example`,
+  PIP_INDEX_URL: `https://user:${marker}@index.example/simple`,
+};
 
 t.setTimeout(600_000);
 
 /** Runs one of the scripts. */
-function script(name: string, words: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Result> {
+function script(
+  name: string,
+  words: readonly string[],
+  environment: NodeJS.ProcessEnv = {},
+  project = projectDir,
+): Promise<Result> {
   const startedAt = performance.now();
-  const child = spawn(join(projectDir, 'scripts', name), words, {
+  const child = spawn(join(project, 'scripts', name), words, {
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -38,25 +63,41 @@ function script(name: string, words: readonly string[], environment: NodeJS.Proc
   });
 }
 
-async function build(tag: string, hub: string, options: readonly string[] = []): Promise<void> {
+interface Sources {
+  readonly hub: string;
+  readonly project: string;
+}
+
+async function build(tag: string, { hub, project }: Sources, options: readonly string[] = []): Promise<void> {
   const words = ['--image', image, '--tag', tag, '--hub', hub, ...options, '--', '--quiet', '--build-arg', pythonImage];
-  const { code, stdout, stderr } = await script('build_container.sh', words);
+  const { code, stdout, stderr } = await script('build_container.sh', words, buildersEnvironment, project);
   if (code !== 0) throw new Error(`the build ended with ${code}: ${stdout}${stderr}`);
 }
 
-/** The fixture's hub with things beside it that must not get into the image. */
-function hubSources(t: Test): string {
+/** The fixture's hub and tandem's own sources, both with things beside them that must not get into the image. */
+function makeSources(t: Test): Sources {
   const directory = t.testdir({});
-  cpSync(join(projectDir, 'test/fixtures/hub'), directory, { recursive: true });
-  for (const path of strangers) {
-    mkdirSync(dirname(join(directory, path)), { recursive: true });
-    writeFileSync(join(directory, path), 'STRANGER=1');
-  }
-  return directory;
+  const [hub, project] = [join(directory, 'hub'), join(directory, 'project')];
+  cpSync(join(projectDir, 'test/fixtures/hub'), hub, { recursive: true });
+  for (const path of projectFiles) cpSync(join(projectDir, path), join(project, path), { recursive: true });
+  for (const path of strangers) addStranger(join(hub, path));
+  for (const path of strangersOfProject) addStranger(join(project, path));
+  return { hub, project };
+}
+
+/** What is built from. */
+const projectFiles = [
+  ...['.dockerignore', '.npmrc', 'Dockerfile', 'LICENSE', 'package.json', 'package-lock.json'],
+  ...['deploy/matrix', 'embedded', 'scripts', 'src'],
+];
+
+function addStranger(path: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, `STRANGER=${marker}\n`);
 }
 
 t.before(async () => {
-  if (!needsEngine.skip) await build('full', hubSources(t));
+  if (!needsEngine.skip) await build('full', makeSources(t));
 });
 
 /** A port that was free a moment ago. */
@@ -245,7 +286,7 @@ t.test('B16 user, ports, volumes, health check and labels are declared', needsEn
     StopSignal: 'SIGTERM',
     Labels: {
       'org.opencontainers.image.title': 'matrix-hub',
-      'org.opencontainers.image.version': 'full',
+      'org.opencontainers.image.version': JSON.parse(readFileSync(join(projectDir, 'package.json'), 'utf8')).version,
       'org.opencontainers.image.revision': /^[0-9a-f]{40}$/,
       'org.opencontainers.image.licenses': 'MIT',
     },
@@ -255,7 +296,6 @@ t.test('B16 user, ports, volumes, health check and labels are declared', needsEn
 t.test('B16 no .env, no database, no key in it, and only its state can be written', needsEngine, async (t) => {
   const inImage = async (words: string) =>
     (await runToEnd(`${image}:full`, ['--', 'sh', '-c', words], ['--user=0'])).stdout.trim();
-  t.equal(await inImage('grep -rl STRANGER=1 /app || :'), '');
   t.equal(await inImage('find /app -name "*.db" -o -name "*.sqlite*" -o -name ".env" -o -name ".git"'), '');
   t.equal(
     await inImage('find /app /opt /usr -xdev -user 1000 | sort'),
@@ -264,9 +304,92 @@ t.test('B16 no .env, no database, no key in it, and only its state can be writte
   t.equal(await inImage('find /app /opt /usr -xdev -perm /022 -not -type l -not -perm /1000'), '');
 });
 
-t.test('B16 an image without the gateway starts the hub alone', needsEngine, async (t) => {
-  await build('hub-only', hubSources(t), ['--skip-gateway-setup']);
+t.test('B16 nothing of whoever built it is in the history, the configuration or a layer', needsEngine, async (t) => {
+  const directory = t.testdir({});
+  await ask(['save', '--output', `${directory}/image.tar`, `${image}:full`]);
+  // every blob, unpacked if it is compressed: files lie in a layer as they are
+  const search = async (text: string) => {
+    const script = 'tar -xf image.tar && find . -type f ! -name image.tar | while read -r f; do zcat -f "$f"; done';
+    const words = ['-c', `{ ${script}; } | grep -acF -e "$1" || :`, 'sh', text];
+    return Number((await promisify(execFile)('sh', words, { cwd: directory })).stdout);
+  };
+  t.equal(await search(marker), 0);
+  t.ok((await search('A hub in Matrix Hub')) > 0, 'what is in a layer is found');
+  t.notMatch(await ask(['history', '--no-trunc', `${image}:full`]), marker);
+  t.notMatch(await ask(['image', 'inspect', `${image}:full`]), marker);
+});
+
+/** How a hub says that whatever lies in its package is part of it. */
+const pyproject = `
+[build-system]
+requires = ["setuptools==80.9.0"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "hub"
+version = "1.0"
+dynamic = ["dependencies"]
+optional-dependencies = { dev = ["iniconfig==2.1.0"] }
+
+[tool.setuptools]
+packages = ["src"]
+package-data = { "*" = ["*", ".*"] }
+dynamic = { dependencies = { file = "requirements.txt" } }
+`;
+
+t.test('B16 a hub with a pyproject.toml, its extra for developers, and no gateway', needsEngine, async (t) => {
+  const sources = makeSources(t);
+  writeFileSync(join(sources.hub, 'pyproject.toml'), pyproject);
+  await build('hub-only', sources, ['--skip-gateway-setup', '--dev']);
   const place = await makePlace(t);
   t.match(await place.run(['--tag', 'hub-only']), { code: 0, stdout: `hub      ${place.hubUrl}\n`, stderr: '' });
   t.match(await place.container.shell('tandem health'), /gateway skipped/);
+  const installed = '/app/.venv/lib/python3*/site-packages';
+  t.match(await place.container.shell(`ls ${installed}`), /^iniconfig$/m);
+  t.match(await place.container.shell(`ls -A ${installed}/src`), /^app\.py$/m);
+  t.equal(await place.container.shell(`grep -rl ${marker} /app || :`), '');
 });
+
+/** Both services as a stand-in that is up in no time, under the gunicorn that the image has. */
+const light = [
+  ...['--volume', `${join(projectDir, 'test/fixtures/hub/mcpgateway')}:/light:ro`],
+  ...['--env', 'APP_ROOT=/light', '--env', 'APP_MODULE=mcpgateway.main:app', '--env', 'HUB_VENV=/app/.venv'],
+  ...['--env', 'GATEWAY_DIR=/light', '--env', 'GATEWAY_VENV=/app/mcpgateway/.venv'],
+  ...gatewaySecrets().flatMap((secret) => ['--env', secret]),
+];
+
+function gatewaySecrets(): string[] {
+  const names = ['JWT_SECRET_KEY', 'AUTH_ENCRYPTION_SECRET', 'BASIC_AUTH_PASSWORD'];
+  return names.map((name) => `GW_ENV_${name}=${randomUUID()}${randomUUID()}`);
+}
+
+/** By B04's formula, for two services; a machine of the tests has two processors. */
+const grants = [
+  { options: ['--cpus=0.5'], workers: 2, reason: '2 * 0.5 CPUs + 1' },
+  { options: ['--cpus=2'], workers: 5, reason: '2 * 2 CPUs + 1' },
+  { options: ['--memory=512m'], workers: 1, reason: '512 MiB of memory, 256 MiB a worker' },
+  {
+    options: ['--cpus=2', '--memory=512m', '--env=WORKER_MEMORY=64m'],
+    workers: 3,
+    reason: '512 MiB of memory, 64 MiB a worker',
+  },
+];
+
+for (const { options, workers, reason } of grants) {
+  t.test(`B04 B54 docker run ${options.join(' ')}: ${workers} workers each`, needsEngine, async (t) => {
+    const container = await start(t, `${image}:full`, [...light, ...options]);
+    await container.healthy();
+    const said = (await container.records()).filter(({ msg }) => msg === 'number of workers');
+    t.match(said, [
+      { service: 'gateway', workers, reason },
+      { service: 'hub', workers, reason },
+    ]);
+    for (const service of ['gateway', 'hub']) {
+      const master = await container.pidOf(service);
+      t.match(await container.shell(`tr '\\0' ' ' < /proc/${master}/cmdline`), ` --workers ${workers} `);
+      await until(`${service} has ${workers} workers`, async () => {
+        return (await container.shell(`wc -w < /proc/${master}/task/${master}/children`)) === `${workers}`;
+      });
+    }
+  });
+}

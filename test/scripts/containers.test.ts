@@ -97,10 +97,18 @@ t.test('B15 build_container.sh says all that was asked to the engine', async (t)
   const line = ` ${words.join(' ')} `;
   for (const part of [
     ...['build --file', '--target matrix', '--tag hub:1.0', '--platform linux/arm64', '--no-cache', '--pull', '--load'],
-    ...['HUB_INSTALL_TARGET=dev', 'SKIP_GATEWAY_SETUP=1', `hub=${scriptsDir}`, 'image.version=1.0'],
+    ...['HUB_INSTALL_TARGET=dev', 'SKIP_GATEWAY_SETUP=1', `hub=${scriptsDir}`],
   ]) {
     t.ok(line.includes(`${part} `) || line.includes(`.${part} `), part);
   }
+});
+
+t.test('the images are labelled with the version in package.json, with and without the script', async (t) => {
+  const projectDir = join(scriptsDir, '..');
+  const { version } = JSON.parse(readFileSync(join(projectDir, 'package.json'), 'utf8'));
+  t.match(readFileSync(join(projectDir, 'Dockerfile'), 'utf8'), `\nARG TANDEM_VERSION=${version}\n`);
+  const { words } = run(t, 'build_container.sh', ['--hub', scriptsDir]);
+  t.ok(words.includes(`TANDEM_VERSION=${version}`));
 });
 
 t.test('B15 without a tag the image is named after git, and latest', async (t) => {

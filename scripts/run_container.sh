@@ -201,14 +201,14 @@ give_up() {
 }
 
 await_healthy() {
-  local deadline=$((SECONDS + wait_s)) state
-  until "$engine" exec "$name" tandem health >/dev/null 2>&1; do
+  local deadline=$((SECONDS + wait_s)) state health
+  until health=$("$engine" exec "$name" tandem health 2>&1); do
     state=$("$engine" inspect --format '{{.State.Status}} {{.State.ExitCode}} {{.RestartCount}}' "$name")
     case $state in
       running\ *\ 0 | created\ *) ;;
       *) read -r _ code _ <<<"$state"; give_up "the container ended with $code" ;;
     esac
-    if [ "$SECONDS" -ge "$deadline" ]; then give_up "not healthy within $wait_s s"; fi
+    if [ "$SECONDS" -ge "$deadline" ]; then give_up "not healthy within $wait_s s: $health"; fi
     sleep 0.2
   done
 }

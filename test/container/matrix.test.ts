@@ -275,6 +275,14 @@ t.test(
   },
 );
 
+t.test('B15 one that is not healthy in time: non-zero, and why', needsEngine, async (t) => {
+  const place = await makePlace(t);
+  const { code, stderr } = await place.run(['--skip-gateway', '--wait', '2'], ['--env', 'HUB_COMMAND=sleep 60']);
+  t.equal(code, 1);
+  t.match(stderr, /not healthy within 2 s: \S/);
+  t.equal((await place.container.inspect()).State.Status, 'exited');
+});
+
 t.test('B16 user, ports, volumes, health check and labels are declared', needsEngine, async (t) => {
   const [{ Config: config }] = JSON.parse(await ask(['image', 'inspect', `${image}:full`]));
   t.match(config, {

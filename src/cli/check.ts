@@ -7,7 +7,7 @@ import { formatDuration } from '../config/duration.ts';
 import { hideInside, mask, maskCommand, maskUrl, maskValue, secretHider } from '../config/mask.ts';
 import { quoteWord } from '../config/words.ts';
 import type { Plan } from '../core/plan.ts';
-import type { Address, ProbeSpec, ServiceSpec } from '../core/spec.ts';
+import type { Address, Endpoint, ProbeSpec, ServiceSpec } from '../core/spec.ts';
 import { runtimeDirs, socketName } from '../http/runtime-dir.ts';
 
 /** Everything that `run` would go by. */
@@ -108,7 +108,15 @@ function probeText(probe: ProbeSpec): string {
       return `connect to ${addressText(probe.address)}`;
     case 'exec':
       return commandText(probe.command);
+    case 'postgres':
+      return `PostgreSQL at ${endpointText(probe.endpoint)} takes sessions`;
+    case 'redis':
+      return `Redis at ${endpointText(probe.endpoint)} answers PING${probe.tls === undefined ? '' : ' over TLS'}`;
   }
+}
+
+function endpointText(endpoint: Endpoint): string {
+  return 'path' in endpoint ? endpoint.path : addressText(endpoint);
 }
 
 function addressText({ host, port }: Address): string {
@@ -173,12 +181,12 @@ function serviceJson(spec: ServiceSpec, { secretNames }: Config) {
   return {
     ...spec,
     process: { ...process, command: maskCommand(command), environment: Object.fromEntries(masked) },
-    ...(spec.readiness && { readiness: withoutUserinfo(spec.readiness) }),
-    ...(spec.liveness && { liveness: withoutUserinfo(spec.liveness) }),
+    ...(spec.readiness && { readiness: withoutSecrets(spec.readiness) }),
+    ...(spec.liveness && { liveness: withoutSecrets(spec.liveness) }),
   };
 }
 
-/** A copy whose texts have no secrets in their URLs. */
-function withoutUserinfo(value: unknown): unknown {
-  return hideInside(value, maskUrl);
+/** A copy without passwords, in URLs or by themselves. */
+function withoutSecrets(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value, (key, part) => (typeof part === 'string' ? maskValue(key, part) : part)));
 }

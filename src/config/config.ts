@@ -3,6 +3,7 @@
  * whoever has one reads neither `process.env` nor a file nor the working directory again.
  */
 import type { Problem } from '../core/errors.ts';
+import type { ExternalSpec } from '../core/external.ts';
 
 export type PresetName = 'embedded' | 'matrix';
 export type Command = readonly [string, ...string[]];
@@ -43,6 +44,8 @@ export interface Config {
   readonly hub: HubConfig;
   readonly gateway: GatewayConfig;
   readonly migrations: MigrationsConfig;
+  /** What must answer before anything starts. */
+  readonly waits: readonly ExternalSpec[];
   /** Memory that one worker is expected to take, where the number of workers is found out; bytes. */
   readonly workerMemoryBytes: number;
   readonly remarks: readonly Remark[];

@@ -132,6 +132,7 @@ function assemble(parts: Parts): Config {
       timeoutMs: values.MIGRATE_TIMEOUT,
       mayFail: values.MIGRATE_ON_FAILURE === 'warn',
     },
+    waits: (values.WAIT_FOR ?? []).map((one) => ({ ...one, timeoutMs: values.WAIT_FOR_TIMEOUT })),
     workerMemoryBytes: values.WORKER_MEMORY,
     remarks: [...shares.remarks, ...fileRemarks(environment, files)],
   };

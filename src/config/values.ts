@@ -5,6 +5,8 @@
  */
 import { isIPv6 } from 'node:net';
 import * as z from 'zod/mini';
+import type { ProbeSpec } from '../core/spec.ts';
+import { dependencyUrlSyntax, parseDependencyUrl, splitUrls, uniqueNames } from './dependency-url.ts';
 import { durationSyntax, parseDurationMs } from './duration.ts';
 import { mostFiles, parseFileLimit } from './file-limit.ts';
 import { splitWords } from './words.ts';
@@ -102,6 +104,16 @@ export const httpPath = kind<string>((text) =>
 export const httpUrl = kind<string>((text) =>
   /^https?:\/\/[^\s]+$/.test(text) && URL.canParse(text) ? text : new Refusal('an http or https URL'),
 );
+
+/** External dependencies, each with a name of its own; one that is written twice counts once. */
+export const dependencies = kind<readonly { readonly name: string; readonly probe: ProbeSpec }[]>((text) => {
+  const parsed = [...new Set(splitUrls(text))].map(parseDependencyUrl);
+  const problems = parsed.flatMap((one, index) => ('problem' in one ? [`number ${index + 1}: ${one.problem}`] : []));
+  if (problems.length > 0) return new Refusal(`${dependencyUrlSyntax} (${problems.join('; ')})`);
+  const found = parsed.flatMap((one) => ('problem' in one ? [] : [one]));
+  const names = uniqueNames(found.map(({ name }) => name));
+  return found.map(({ probe }, index) => ({ name: names[index] ?? '', probe }));
+});
 
 export const path = kind<string>((text) => (text.includes('\0') ? new Refusal('a path') : text));
 

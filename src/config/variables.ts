@@ -8,6 +8,7 @@ import {
   absolutePath,
   appModule,
   command,
+  dependencies,
   duration,
   fileLimit,
   flag,
@@ -305,6 +306,21 @@ export const variables = {
     unset: 'the gateway that is started',
     unit: '',
     effect: 'where the hub finds the gateway',
+  },
+  WAIT_FOR: {
+    accepts: dependencies,
+    owner: 'tandem',
+    unset: 'nothing',
+    unit: '',
+    effect:
+      'what must answer before anything starts, migrations included: postgres://, redis://, rediss://, http(s):// and tcp://HOST:PORT URLs, with commas or blanks between',
+  },
+  WAIT_FOR_TIMEOUT: {
+    accepts: positiveDuration,
+    owner: 'tandem',
+    default: '60',
+    unit: 's',
+    effect: 'what has not answered this long after the start ends tandem with 69',
   },
   HUB_MIGRATE: {
     accepts: oneOf('auto', 'off', 'required'),

@@ -9,6 +9,9 @@ import type { LivenessSpec, ProbeSpec, ProbeTiming, ServiceSpec } from './spec.t
 /** Pauses between tries while a service starts: close together at first, then wider. A late start is felt, a probe is cheap. */
 const startPause = { firstMs: 10, factor: 1.5, lastMs: 250 };
 
+/** What is elsewhere is not ours to hammer. */
+const longestExternalPauseMs = 1_000;
+
 /** Who is asked, by what, and who is told of every answer. */
 export interface Inquiry {
   readonly spec: ServiceSpec;
@@ -43,13 +46,14 @@ export async function untilAnswered(inquiry: Inquiry, signal: AbortSignal): Prom
 }
 
 async function untilSuccess(inquiry: Inquiry, probe: ProbeSpec, timing: ProbeTiming, signal: AbortSignal) {
+  const longestPauseMs = inquiry.spec.isExternal ? longestExternalPauseMs : startPause.lastMs;
   for (let pauseMs = startPause.firstMs; !signal.aborted; ) {
     const result = await inquiry.machine.probe(probe, inquiry.spec, timing.timeoutMs, signal);
     if (signal.aborted) return;
     inquiry.heard(result);
     if (result.ok) return;
     await inquiry.machine.clock.sleep(pauseMs, signal);
-    pauseMs = Math.min(pauseMs * startPause.factor, startPause.lastMs);
+    pauseMs = Math.min(pauseMs * startPause.factor, longestPauseMs);
   }
 }
 

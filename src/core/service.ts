@@ -17,6 +17,9 @@ import { type Event, isTerminal, nextState, type State } from './state.ts';
 /** After SIGKILL a process is gone at once, unless it hangs in the kernel; then it is left behind. */
 const unkillableAfterMs = 2_000;
 
+/** How often an operator hears what is still waited for. */
+const progressMs = 5_000;
+
 /** A change of state, as the log tells it. */
 export interface Transition {
   readonly service: string;
@@ -34,6 +37,18 @@ export interface Observer {
   transition(transition: Transition): void;
   /** Something that an operator should know and that changes no state. */
   warn(service: string, message: string): void;
+  /** What somebody else runs has not answered yet; told every few seconds. */
+  waiting(wait: Wait): void;
+}
+
+/** How a wait stands. */
+export interface Wait {
+  readonly service: string;
+  readonly elapsedMs: number;
+  /** The most that it may take. */
+  readonly limitMs: number | undefined;
+  /** The last answer; absent: none yet. */
+  readonly reason: string | undefined;
 }
 
 /** What a service may know of the rest. */
@@ -175,6 +190,7 @@ export class Service {
       stop: (signal) => aborted(stop, signal),
       answer: (signal) => untilAnswered(this.#inquiry, signal),
       late: (signal) => this.#startTimeout(signal),
+      told: (signal) => this.#tellProgress(signal),
     });
     if (first.arm === 'stop' || stop.aborted) {
       this.#enter('stop', 'stopped before it answered');
@@ -185,6 +201,21 @@ export class Service {
       const failure = this.#lateness();
       this.#enter('start-timeout', describeFailure(failure));
       this.#fail('exit-failed', failure);
+    }
+  }
+
+  async #tellProgress(signal: AbortSignal): Promise<void> {
+    const { machine, observer } = this.#around;
+    for (;;) {
+      await machine.clock.sleep(progressMs, signal);
+      if (signal.aborted) return;
+      const { name, since, probe } = this.view.value;
+      observer.waiting({
+        service: name,
+        elapsedMs: machine.clock.now() - since,
+        limitMs: this.spec.readiness?.startTimeoutMs,
+        reason: probe?.reason,
+      });
     }
   }
 

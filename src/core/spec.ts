@@ -21,6 +21,9 @@ export interface Address {
   readonly port: number;
 }
 
+/** Where a protocol probe connects: an address, or the path of a Unix socket. */
+export type Endpoint = Address | { readonly path: string };
+
 /** A partial pattern for a JSON body: objects match if every named key does; an array, if each element finds a match. */
 export type JsonPattern =
   | string
@@ -43,7 +46,33 @@ export type ProbeSpec =
   /** The command exits 0. It runs as the service does (directory, environment, user, limits), in a session of its own. */
   | { readonly kind: 'exec'; readonly command: readonly [string, ...string[]] }
   /** The server answers an MCP `initialize` over streamable HTTP; the session is closed again. */
-  | { readonly kind: 'mcp'; readonly url: string };
+  | { readonly kind: 'mcp'; readonly url: string }
+  | PostgresProbe
+  | RedisProbe;
+
+/**
+ * A PostgreSQL server takes sessions, as `pg_isready` understands it: that the user or the database is unknown, or a
+ * password is asked for, is for the client to solve. No password is sent.
+ */
+export interface PostgresProbe {
+  readonly kind: 'postgres';
+  readonly endpoint: Endpoint;
+  /** Default `postgres`. */
+  readonly user?: string;
+  /** Default: the user's name. */
+  readonly database?: string;
+}
+
+/** A Redis server answers PING, or would if it had a password. One that still loads its data is not ready. */
+export interface RedisProbe {
+  readonly kind: 'redis';
+  readonly endpoint: Endpoint;
+  /** `unverified`: the certificate is not checked. Absent: no TLS. */
+  readonly tls?: 'verified' | 'unverified';
+  readonly username?: string;
+  /** It is sent, and a wrong one is a failure. Absent: asked without, and being asked for one is an answer. */
+  readonly password?: string;
+}
 
 /** How often a probe is asked and how many answers in a row count. Kubernetes and Compose use the same words. */
 export interface ProbeTiming {

@@ -9,7 +9,11 @@ export const mask = '***';
  */
 export function hideUserinfo(text: string): string {
   // Without the scheme: looked for from every letter, a long text would take for ever.
-  return text.replace(/:\/\/([^\s"'<>]*)/g, (_url, rest: string) => `://${withoutUserinfo(rest)}`);
+  return text.replace(/:\/\/([^\s"'<>]*)/g, (_url, rest: string) => {
+    // A comma ends a URL where another one begins.
+    const [first = '', ...others] = rest.split(/,(?=[a-z][a-z0-9+.-]{0,30}:\/\/)/i);
+    return `://${[withoutUserinfo(first), ...others.map(hideUserinfo)].join(',')}`;
+  });
 }
 
 /**

@@ -3,7 +3,7 @@
  * Constant messages, facts as fields. For a single command there is nothing to tell, except why it could not be started.
  */
 import { describeOutcome, type Outcome } from '../core/outcome.ts';
-import type { Observer, Transition } from '../core/service.ts';
+import type { Observer, Transition, Wait } from '../core/service.ts';
 import type { ServiceSpec } from '../core/spec.ts';
 import { isTerminal, type State } from '../core/state.ts';
 import { systemClock } from './clock.ts';
@@ -31,6 +31,7 @@ export const terseNarrator: Narrator = {
     if (event === 'not-launched') say(reason);
   },
   warn() {},
+  waiting() {},
   async end() {},
 };
 
@@ -66,6 +67,11 @@ export class Chronicle implements Narrator {
 
   warn(service: string, message: string): void {
     this.#log.warn({ service }, message);
+  }
+
+  waiting({ service, elapsedMs, limitMs, reason }: Wait): void {
+    const limit = limitMs !== undefined && { limit_ms: limitMs };
+    this.#log.info({ service, elapsed_ms: Math.round(elapsedMs), ...limit, reason }, 'still waiting');
   }
 
   begin(): void {

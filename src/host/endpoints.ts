@@ -2,13 +2,26 @@
  * What the host of an address means on this machine: the literal addresses it stands for, where to knock to reach them,
  * and which listening sockets share them.
  */
-import { isIP, isIPv4 } from 'node:net';
+import { isIP, isIPv4, type LookupFunction } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { aborted } from '../core/scope.ts';
 import { canonicalAddress, type ListenSocket, listenSockets } from './proc-net.ts';
 
 const any4 = '0.0.0.0';
 const any6 = '::';
+
+/** For sockets that Node connects itself: names are looked up as everywhere here, one question at a time for each. */
+export const sharedLookup: LookupFunction = (name, { all }, callback) => {
+  void lookUp(name).then((addresses) => {
+    const [first] = addresses;
+    if (first === undefined) return callback(Object.assign(new Error(), { code: 'ENOTFOUND' }), '');
+    if (!all) return callback(null, first, isIP(first));
+    callback(
+      null,
+      addresses.map((address) => ({ address, family: isIP(address) })),
+    );
+  });
+};
 
 /**
  * The literal addresses of a host. `::`, `*` and the empty host are dual stack, as Linux binds them. `localhost` is both
@@ -22,14 +35,31 @@ export async function literalsOf(host: string, signal: AbortSignal): Promise<rea
   return canonicalAddress(host) === any6 ? [any6, any4] : [host];
 }
 
+/** Questions that the resolver is at. */
+const lookups = new Map<string, Promise<readonly string[]>>();
+
 /** The resolver takes seconds to give up and cannot be aborted: it is left alone then. */
 async function resolveName(name: string, signal: AbortSignal): Promise<readonly string[]> {
-  const { lookup } = await import('node:dns/promises');
   const scope = new AbortController();
-  const found = lookup(name, { all: true }).catch(() => []);
-  const addresses = (await Promise.race([found, aborted(signal, scope.signal)])) ?? [];
+  const addresses = (await Promise.race([lookUp(name), aborted(signal, scope.signal)])) ?? [];
   scope.abort();
-  return addresses.map(({ address }) => address);
+  return addresses;
+}
+
+/** Who asks while the resolver is still at the same name waits with the others: each question takes one of few threads. */
+function lookUp(name: string): Promise<readonly string[]> {
+  const found =
+    lookups.get(name) ??
+    addressesOf(name)
+      .catch(() => [])
+      .finally(() => lookups.delete(name));
+  lookups.set(name, found);
+  return found;
+}
+
+async function addressesOf(name: string): Promise<readonly string[]> {
+  const { lookup } = await import('node:dns/promises');
+  return (await lookup(name, { all: true })).map(({ address }) => address);
 }
 
 /** Where to connect to reach a literal bind address: a wildcard is reached by the loopback of its family. */

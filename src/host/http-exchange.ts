@@ -1,5 +1,6 @@
 /** One HTTP request of a probe: no connection kept, no redirect followed, no more of the body read than is of use. */
 import type { IncomingMessage, RequestOptions } from 'node:http';
+import { sharedLookup } from './endpoints.ts';
 
 /** Health bodies are short; what is longer is not judged. */
 const longestBody = 1024 * 1024;
@@ -42,6 +43,7 @@ async function send(url: URL, address: string, question: HttpQuestion, signal: A
     headers: { host: url.host, ...headers, ...(body && { 'content-length': String(Buffer.byteLength(body)) }) },
     // An agent of its own, so that no connection is kept for a service that may be restarted at any time.
     agent: false,
+    lookup: sharedLookup,
     signal,
   };
   if (url.username) options.auth = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;

@@ -32,9 +32,12 @@ export function knock(host: string, port: number, timeoutMs: number, signal: Abo
  * A connect to a port of the ephemeral range can meet itself: the kernel picks that very port as the source, and TCP's
  * simultaneous open succeeds with nobody listening. An RST then frees the port at once; after a FIN it would stay
  * in TIME_WAIT for a minute, and the service could not bind.
+ * @returns true if that was so
  */
-function hangUpOnItself(socket: Socket): boolean {
-  if (socket.localPort !== socket.remotePort || socket.localAddress !== socket.remoteAddress) return false;
+export function hangUpOnItself(socket: Socket): boolean {
+  // A Unix socket has no ports.
+  if (socket.localPort === undefined || socket.localPort !== socket.remotePort) return false;
+  if (socket.localAddress !== socket.remoteAddress) return false;
   socket.resetAndDestroy();
   return true;
 }

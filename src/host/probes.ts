@@ -61,5 +61,9 @@ async function ask(question: ProbeSpec, { spec, launcher, timeoutMs }: Asked, si
       return (await import('./probe-exec.ts')).probeExec(question, spec, launcher, signal);
     case 'mcp':
       return (await import('./probe-mcp.ts')).probeMcp(question.url, signal);
+    case 'postgres':
+      return (await import('./probe-postgres.ts')).probePostgres(question, signal);
+    case 'redis':
+      return (await import('./probe-redis.ts')).probeRedis(question, signal);
   }
 }

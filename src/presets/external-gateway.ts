@@ -3,8 +3,9 @@
  * It is asked until it answers, and the hub waits for that; then it is left alone.
  */
 import type { Config, Remark } from '../config/config.ts';
+import { externalService } from '../core/external.ts';
 import { describeHolder } from '../core/outcome.ts';
-import { defaultTiming, noRestart, type ProbeSpec, type ServiceSpec } from '../core/spec.ts';
+import type { ProbeSpec, ServiceSpec } from '../core/spec.ts';
 import type { Site } from './site.ts';
 
 /** What the wait for it is called, where there is one. */
@@ -58,24 +59,11 @@ export function awaitGateway(
   if (!isAwaited || skip === undefined || hub.skip !== undefined || url === undefined) return specs;
   return specs.flatMap((spec): ServiceSpec[] => {
     if (spec.name !== 'hub') return [spec];
-    const readiness = { probe: probe(url), timing: defaultTiming, startTimeoutMs: readyTimeoutMs };
-    return [external(spec, readiness), { ...spec, dependsOn: { ...spec.dependsOn, [externalGateway]: 'completed' } }];
+    return [
+      externalService({ name: externalGateway, probe: probe(url), timeoutMs: readyTimeoutMs }),
+      { ...spec, dependsOn: { ...spec.dependsOn, [externalGateway]: 'completed' } },
+    ];
   });
-}
-
-function external({ process }: ServiceSpec, readiness: NonNullable<ServiceSpec['readiness']>): ServiceSpec {
-  return {
-    name: externalGateway,
-    type: 'oneshot',
-    isExternal: true,
-    process,
-    dependsOn: {},
-    readiness,
-    restart: noRestart,
-    essential: true,
-    stopSignal: 'SIGTERM',
-    forwardSignals: [],
-  };
 }
 
 /** An HTTP server by its health path below the URL, or by its port alone where there is none. */

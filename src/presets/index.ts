@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
 import type { Command, Config, PresetChoice, PresetName, Remark, RiderConfig } from '../config/config.ts';
 import type { Surroundings } from '../config/load.ts';
 import { ConfigError, type Problem } from '../core/errors.ts';
+import { awaitFirst } from '../core/external.ts';
 import type { ServiceSpec } from '../core/spec.ts';
 import type { EmbeddedOptions, RiderOptions } from './embedded-options.ts';
 import { copyExample } from './env-example.ts';
@@ -82,7 +83,8 @@ export async function servicesFor(config: Config, site: Site = {}, only: readonl
   const preset = config.preset.name === 'matrix' ? await matrixPreset(config) : await embeddedPreset(config);
   const adapted = await reuseGateway(config, preset.gateway, site);
   const { specs, remarks } = await preset.services(adapted.config, site);
-  const selected = selectServices(awaitGateway(specs, adapted.config, preset.gateway), only);
+  const specsToRun = awaitFirst(awaitGateway(specs, adapted.config, preset.gateway), config.waits);
+  const selected = selectServices(specsToRun, only);
   const secrets = preset.judgeSecrets(selected, adapted.config);
   if (secrets.problems.length > 0) throw new ConfigError(secrets.problems);
   return { specs: selected, remarks: [...adapted.remarks, ...remarks, ...secrets.remarks] };
@@ -143,16 +145,24 @@ export function unknownServices(only: readonly string[], names = serviceNames): 
 }
 
 /**
- * Keeps the named services and skips the others, so that who depends on a skipped one does not wait for it.
+ * Keeps the named services, with what somebody else runs for them, and skips the others, so that who depends on a
+ * skipped one does not wait for it.
  * @param only the values of `--only`; none: all are kept
  * @throws ConfigError for names that no service has
  */
 export function selectServices(specs: readonly ServiceSpec[], only: readonly string[]): readonly ServiceSpec[] {
   if (only.length === 0) return specs;
-  const names = specs.map(({ name }) => name);
-  const problems = unknownServices(only, names);
+  const problems = unknownServices(
+    only,
+    specs.map(({ name }) => name),
+  );
   if (problems.length > 0) throw new ConfigError(problems);
-  return specs.map((spec) => (only.includes(spec.name) ? spec : { ...spec, skip: spec.skip ?? 'not named by --only' }));
+  const named = specs.filter(({ name }) => only.includes(name));
+  const isNeeded = ({ name, isExternal }: ServiceSpec) =>
+    isExternal && named.some(({ dependsOn, skip }) => skip === undefined && Object.hasOwn(dependsOn, name));
+  return specs.map((spec) => {
+    return named.includes(spec) || isNeeded(spec) ? spec : { ...spec, skip: spec.skip ?? 'not named by --only' };
+  });
 }
 
 function embeddedOptions(config: Config): EmbeddedOptions {

@@ -1,5 +1,6 @@
 /** What somebody else runs and is only waited for, and the time to settle. */
 import t from 'tap';
+import { awaitFirst } from '../../src/core/external.ts';
 import type { ServiceSpec } from '../../src/core/spec.ts';
 import { defaultTiming } from '../../src/core/spec.ts';
 import type { Script } from '../support/fake-machine.ts';
@@ -79,3 +80,50 @@ t.test('a probe that fails when a service has settled is asked again until it su
   await run.clock.advance(400);
   t.equal(run.stateOf('gateway'), 'ready');
 });
+
+t.test(
+  'B30 whoever waits is told how long already, for how long at most, and the last reason, every 5 s',
+  async (t) => {
+    const readiness = { probe, timing: defaultTiming, startTimeoutMs: 12_000 };
+    const run = hubBehind(after(Infinity), { readiness });
+    await run.toTheEnd();
+    const told = { service: 'external-gateway', limitMs: 12_000, reason: 'ECONNREFUSED' };
+    t.match(run.waits, [
+      { at: 5_000, elapsedMs: 5_000, ...told },
+      { at: 10_000, elapsedMs: 10_000, ...told },
+    ]);
+    t.equal(run.waits.length, 2);
+    t.equal(run.clock.pendingTimers, 0);
+  },
+);
+
+t.test('B30 tries are close together at first, and at most a second apart later', async (t) => {
+  const run = hubBehind(after(Infinity), { readiness: { probe, timing: defaultTiming, startTimeoutMs: 60_000 } });
+  await run.toTheEnd();
+  const times = run.machine.questions.map(({ at }) => at);
+  const pauses = times.slice(1).map((at, index) => at - (times[index] ?? 0));
+  t.ok((pauses[0] ?? 1_000) < 20);
+  t.ok(pauses.every((pause, index) => pause >= (pauses[index - 1] ?? 0) && pause <= 1_010));
+  t.ok(times.length < 75, `${times.length} tries in 60 s`);
+});
+
+t.test(
+  'B30 dependencies are waited for side by side, and before everything else, skipped services or not',
+  async (t) => {
+    const waits = ['wait-a', 'wait-b'].map((name) => ({ name, probe, timeoutMs: 5_000 }));
+    const specs = [
+      oneshot('migrations', { skip: 'there are none' }),
+      service('gateway', { dependsOn: { migrations: 'completed' } }),
+      service('hub', { dependsOn: { gateway: 'ready' } }),
+    ];
+    const run = start(awaitFirst(specs, waits), { 'wait-a': after(1_000), 'wait-b': after(2_000) });
+    await run.clock.advance(1_900);
+    t.same(['wait-a', 'wait-b', 'gateway'].map(run.stateOf), ['completed', 'starting', 'pending']);
+    t.equal(run.health().status, 'starting');
+    await run.clock.advance(1_100);
+    t.same(['wait-b', 'gateway', 'hub'].map(run.stateOf), ['completed', 'ready', 'ready']);
+    run.stop();
+    await run.toTheEnd();
+    t.equal(run.code, 0);
+  },
+);

@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import { healthReport } from '../../src/core/health.ts';
 import { exitCodeOf, type Outcome } from '../../src/core/outcome.ts';
 import { makePlan } from '../../src/core/plan.ts';
-import type { Transition } from '../../src/core/service.ts';
+import type { Transition, Wait } from '../../src/core/service.ts';
 import {
   defaultTiming,
   noRestart,
@@ -80,6 +80,7 @@ export interface Run {
   readonly supervisor: Supervisor;
   readonly transitions: Transition[];
   readonly warnings: string[];
+  readonly waits: (Wait & { readonly at: number })[];
   readonly history: readonly Happening[];
   readonly requests: { readonly stop: AbortSignal; readonly kill: AbortSignal };
   stop(by?: SignalName): void;
@@ -108,6 +109,7 @@ export function start(
   const machine = new FakeMachine(clock, scripts);
   const transitions: Transition[] = [];
   const warnings: string[] = [];
+  const waits: (Wait & { readonly at: number })[] = [];
   const history: Happening[] = [];
   machine.told = (deed) => history.push({ kind: 'deed', at: deed.at, deed });
   const observer = {
@@ -116,6 +118,7 @@ export function start(
       history.push({ kind: 'transition', at: clock.now(), transition });
     },
     warn: (name: string, message: string) => void warnings.push(`${name}: ${message}`),
+    waiting: (wait: Wait) => void waits.push({ at: clock.now(), ...wait }),
   };
   const supervisor = new Supervisor(makePlan(specs), machine, observer, {
     stopTimeoutMs: 9_000,
@@ -146,6 +149,7 @@ export function start(
     supervisor,
     transitions,
     warnings,
+    waits,
     requests: { stop: stop.signal, kill: kill.signal },
     history,
     stop: (by = TERM) => {

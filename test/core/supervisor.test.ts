@@ -324,7 +324,7 @@ t.test('an error in the machine is a bug: run rejects with it and waits for no t
       return Promise.reject(new Error('a bug'));
     }
   }
-  const observer = { transition: () => {}, warn: () => {} };
+  const observer = { transition: () => {}, warn: () => {}, waiting: () => {} };
   const supervisor = new Supervisor(makePlan([service('a')]), new Broken(clock), observer, {
     stopTimeoutMs: 1,
     drainDelayMs: 0,

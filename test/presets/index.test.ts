@@ -152,7 +152,9 @@ t.test('--only accepts every service of the plan, and no other', async (t) => {
     undefined,
   );
 
-  const { specs: withoutWait } = await servicesFor(await load({ APP_ROOT: scratchDir(t), ...gatewaySecrets }, 'matrix'));
+  const { specs: withoutWait } = await servicesFor(
+    await load({ APP_ROOT: scratchDir(t), ...gatewaySecrets }, 'matrix'),
+  );
   const refused = (async () => selectServices(withoutWait, ['external-gateway']))();
   const message = '"external-gateway" is not accepted; accepted: migrations, gateway, hub';
   t.strictSame(await problemsOf(refused), [{ subject: '--only', message }]);

@@ -47,6 +47,8 @@ export interface RunOptions {
   readonly asInit?: boolean;
   /** By a link named `tandem` to `launch`, as in an image: signals are held while Node starts. */
   readonly held?: boolean;
+  /** Words before it that end in an exec of it. */
+  readonly wrapper?: readonly string[];
   readonly stdio?: 'ignore' | 'pipe' | 'inherit';
   /** Descriptors in place of the pipes; `Running.stdout` and `Running.stderr` then stay empty. */
   readonly stdout?: number;
@@ -73,12 +75,13 @@ export function runTandem(t: Test, args: readonly string[], options: RunOptions 
     cwd,
     asInit = false,
     held = false,
+    wrapper = [],
     stdio = 'ignore',
     stdout: stdoutEnd = 'pipe',
     stderr: stderrEnd = 'pipe',
   } = options;
   const command = held ? [entryPoint(t)] : [node, options.program ?? program];
-  const words = [...(asInit ? unshare : []), ...command, ...args];
+  const words = [...wrapper, ...(asInit ? unshare : []), ...command, ...args];
   const [file, ...rest] = inEnvironment({ PATH: process.env['PATH'] ?? '', ...env }, words);
   const startedAt = performance.now();
   const child = spawn(file, rest, { cwd, stdio: [stdio, stdoutEnd, stderrEnd] });

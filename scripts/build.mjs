@@ -24,7 +24,7 @@ const program = join(dist, 'tandem.cjs');
 const bundle = join(dist, 'main.cjs');
 const scriptAndPackages = ['scripts/build.mjs', 'package.json', 'package-lock.json'].map((path) => join(root, path));
 
-const vendored = new Set(['pino', 'pino-pretty', 'execa', 'wait-port', 'tree-kill', 'dotenv']);
+const vendored = new Set(['pino', 'pino-pretty', 'execa', 'wait-port', 'tree-kill', 'dotenv', 'yaml']);
 
 /** Without a libc of its own: one file for glibc and musl. */
 const libraryFlags = [

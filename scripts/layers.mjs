@@ -26,7 +26,7 @@ const arrows = {
   main: { core: 'all', config: 'all', presets: 'all', host: 'all', http: 'all', cli: 'all' },
 };
 
-const loadedLater = new Set(['pino', 'pino-pretty', 'execa', 'wait-port', 'tree-kill', 'dotenv']);
+const loadedLater = new Set(['pino', 'pino-pretty', 'execa', 'wait-port', 'tree-kill', 'dotenv', 'yaml']);
 const statement =
   /(?<![\w.'"`])(?:(?<kind>import|export)(?<type>\s+type\b)?(?<names>[^'"`;()=]*?)\bfrom\s*|(?<bare>import)\s+)(['"])(?<static>[^'"]+)\5|(?<![\w.'"`])import\s*\(\s*(['"])(?<dynamic>[^'"]+)\7/g;
 

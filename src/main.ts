@@ -12,7 +12,7 @@ import type { Config, Remark } from './config/config.ts';
 import { parseFileLimit } from './config/file-limit.ts';
 import type { Surroundings } from './config/load.ts';
 import { hideInside, secretHider } from './config/mask.ts';
-import { ConfigError, UnavailableError } from './core/errors.ts';
+import { ConfigError, type Problem, UnavailableError } from './core/errors.ts';
 import { healthReport } from './core/health.ts';
 import { EX_CONFIG, EX_SOFTWARE, EX_UNAVAILABLE, exitCodeOf } from './core/outcome.ts';
 import { makePlan, type Plan } from './core/plan.ts';
@@ -35,7 +35,9 @@ import { unusableCommands } from './host/preflight.ts';
 import { makeLauncher } from './host/processes.ts';
 import { startReaper } from './host/reaper.ts';
 import { heedCommandSignals, heedStopSignals } from './host/requests.ts';
+import { handOver, meetRequirements } from './host/requirements.ts';
 import { handleAllSignals, ignoreSignals, signalNumber } from './host/signals.ts';
+import { survey } from './host/survey.ts';
 import { openTcpSocket } from './host/tcp-socket.ts';
 import { closeLostTerminals } from './host/terminal.ts';
 import type { Site } from './presets/site.ts';
@@ -111,7 +113,7 @@ function afterTheFirstSpawn(narrator: Narrator): void {
 async function runPreset({ preset, only }: Invocation & { command: 'run' }): Promise<number> {
   const { config, plan, remarks, hide } = await planPreset(preset, only);
   const unusable = unusableCommands(plan);
-  if (unusable.length > 0) return complain(unusable);
+  if (config.unmet.length + unusable.length > 0) return complain(unusable, config.unmet);
   const log = makeLog({ level: config.log.level, pretty: config.log.format === 'pretty', color: isColorWanted });
   log.info({ version: TANDEM_VERSION, preset: config.preset.name, why: config.preset.reason }, 'tandem starts');
   pass(remarks, log, hide);
@@ -131,18 +133,31 @@ async function runPreset({ preset, only }: Invocation & { command: 'run' }): Pro
   });
 }
 
-/** Comes after the places of health: nothing is written beside a tandem that has them. */
+/**
+ * Makes ready on the disk what the services expect, and as root, theirs. Comes after the places of health: nothing is
+ * written beside a tandem that has them.
+ */
 async function prepare(config: Config): Promise<Remark[]> {
-  const { prepareFor } = await import('./presets/index.ts');
-  return prepareFor(config);
+  const { prepareFor, preparedPaths } = await import('./presets/index.ts');
+  const user = config.user?.identity;
+  const made = meetRequirements(config.requirements, user);
+  const prepared = await prepareFor(config);
+  handOver(preparedPaths(config), user);
+  return [
+    ...made.map((facts): Remark => ({ level: 'info', message: 'directory made ready', facts: { ...facts } })),
+    ...prepared,
+  ];
 }
 
 function pass(remarks: readonly Remark[], log: Log, hide: (text: string) => string): void {
   for (const { level, message, facts } of remarks) log[level](hideInside(facts, hide), message);
 }
 
-/** Nothing is started if a command is missing: a shell's code if that is the only problem. */
-function complain(unusable: readonly LaunchFailure[]): number {
+/** Nothing is started if a command, or anything else, is missing: a shell's code if a command is the only problem. */
+function complain(unusable: readonly LaunchFailure[], unmet: readonly Problem[] = []): number {
+  if (unmet.length > 0) {
+    throw new ConfigError([...unmet, ...unusable.map((failure) => ({ subject: 'services', ...failure }))]);
+  }
   for (const { message } of unusable) say(message);
   const [first, ...others] = unusable;
   if (!first) return 0;
@@ -159,6 +174,7 @@ async function planPreset(flag: string | undefined, only: readonly string[]) {
     cwd: process.cwd(),
     installDir: join(__dirname, '..'),
     isTerminal: isatty,
+    survey: (wanted) => survey(wanted, process.cwd()),
   };
   const config = await loadConfig(surroundings, choosePreset(surroundings, flag), unknownServices(only));
   const hide = secretHider(config.secrets);
@@ -171,7 +187,9 @@ async function planPreset(flag: string | undefined, only: readonly string[]) {
     flagsOf,
     holderOf,
   };
-  const { specs, remarks } = await servicesFor(config, site, only);
+  const { specs, remarks } = await servicesFor(config, site, only).catch((error) => {
+    throw error instanceof ConfigError ? new ConfigError([...error.problems, ...config.unmet]) : error;
+  });
   const plan = makePlan(specs);
   return { config, plan, remarks: [...config.remarks, ...remarks] satisfies Remark[], hide };
 }
@@ -231,7 +249,7 @@ async function check({ preset, only, json }: Invocation & { command: 'check' }):
   const { config, plan, remarks } = await planPreset(preset, only);
   const { describePlan } = await import('./cli/check.ts');
   await print(describePlan({ config, plan, remarks, lost: native().missing }, json));
-  return complain(unusableCommands(plan));
+  return complain(unusableCommands(plan), config.unmet);
 }
 
 /** `tandem health`: 0 or 1. */
@@ -287,7 +305,8 @@ function codeOfError(error: unknown): number {
   if (error instanceof ConfigError) {
     const lines = error.problems.map(({ subject, message }) => `  ${subject}: ${message}`);
     say(['cannot start, nothing was started:', ...lines].join('\n'));
-    return EX_CONFIG;
+    const [first, ...others] = error.problems;
+    return others.length === 0 ? (first?.code ?? EX_CONFIG) : EX_CONFIG;
   }
   if (error instanceof UnavailableError) {
     say(error.message);

@@ -7,7 +7,7 @@ import { formatDuration } from '../config/duration.ts';
 import { hideInside, mask, maskCommand, maskUrl, maskValue, secretHider } from '../config/mask.ts';
 import { quoteWord } from '../config/words.ts';
 import type { Plan } from '../core/plan.ts';
-import type { Address, Endpoint, ProbeSpec, ServiceSpec } from '../core/spec.ts';
+import type { Address, Endpoint, ProbeSpec, ServiceSpec, UserSpec } from '../core/spec.ts';
 import { runtimeDirs, socketName } from '../http/runtime-dir.ts';
 
 /** Everything that `run` would go by. */
@@ -69,6 +69,7 @@ function serviceText(spec: ServiceSpec, config: Config): string[] {
     ...[
       row('command', commandText(process.command)),
       row('directory', process.cwd),
+      ...(process.user ? [row('user', userText(process.user))] : []),
       row(
         'needs',
         Object.entries(spec.dependsOn)
@@ -84,6 +85,10 @@ function serviceText(spec: ServiceSpec, config: Config): string[] {
       ...environmentText(process.environment, config),
     ].map((line) => `  ${line}`),
   ];
+}
+
+function userText({ uid, gid, groups }: UserSpec): string {
+  return `uid ${uid}, gid ${gid}, groups ${groups.join(', ') || 'none'}`;
 }
 
 function readinessText({ type, readiness, isExternal }: ServiceSpec): string {

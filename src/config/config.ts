@@ -4,6 +4,8 @@
  */
 import type { Problem } from '../core/errors.ts';
 import type { ExternalSpec } from '../core/external.ts';
+import type { Requirements } from '../core/requirements.ts';
+import type { UserSpec } from '../core/spec.ts';
 
 export type PresetName = 'embedded' | 'matrix';
 export type Command = readonly [string, ...string[]];
@@ -44,11 +46,22 @@ export interface Config {
   readonly hub: HubConfig;
   readonly gateway: GatewayConfig;
   readonly migrations: MigrationsConfig;
+  /** What must be there before anything starts; `unmet` is not. */
+  readonly requirements: Requirements;
+  readonly unmet: readonly Problem[];
+  /** Who the services are. Absent: whoever tandem is. */
+  readonly user: ServiceUser | undefined;
   /** What must answer before anything starts. */
   readonly waits: readonly ExternalSpec[];
   /** Memory that one worker is expected to take, where the number of workers is found out; bytes. */
   readonly workerMemoryBytes: number;
   readonly remarks: readonly Remark[];
+}
+
+export interface ServiceUser {
+  readonly identity: UserSpec;
+  /** Absent: not known. */
+  readonly home?: string | undefined;
 }
 
 export interface StopConfig {

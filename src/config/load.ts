@@ -4,10 +4,21 @@
  */
 import { join, resolve } from 'node:path';
 import { ConfigError, type Problem } from '../core/errors.ts';
-import type { Config, EnvFile, Environment, PresetChoice, Remark, RiderConfig, ServerKnobs } from './config.ts';
+import type { Requirements } from '../core/requirements.ts';
+import type {
+  Config,
+  EnvFile,
+  Environment,
+  PresetChoice,
+  Remark,
+  RiderConfig,
+  ServerKnobs,
+  ServiceUser,
+} from './config.ts';
 import { contradictions } from './contradictions.ts';
 import { secretHider } from './mask.ts';
 import { type Files, type Places, placesOf, readFiles } from './places.ts';
+import { requirementsOf } from './requirements.ts';
 import { beatenByGatewayFile, overridesOf, ownEnvironment, type Rider, wholeEnvironment } from './scopes.ts';
 import { type ReadSecrets, readSecretFiles } from './secret-files.ts';
 import { type StopShares, stopShares } from './stop-shares.ts';
@@ -23,6 +34,24 @@ export interface Surroundings {
   readonly installDir: string;
   /** Whether a file descriptor is a terminal; `tty.isatty` is one. */
   readonly isTerminal: (fd: number) => boolean;
+  /** Looks at the machine, and changes nothing there. Absent: all is well. */
+  readonly survey?: (wanted: Wanted) => Promise<Survey>;
+}
+
+/** What a configuration wants of the machine. */
+export interface Wanted {
+  readonly requirements: Requirements;
+  /** Variables that are set for anybody. */
+  readonly environment: Environment;
+  /** TANDEM_USER. */
+  readonly user: string | undefined;
+}
+
+/** What the machine has. */
+export interface Survey {
+  readonly unmet: readonly Problem[];
+  readonly user?: ServiceUser | undefined;
+  readonly remarks: readonly Remark[];
 }
 
 /**
@@ -50,15 +79,23 @@ export async function loadConfig(
     ...('values' in parsed ? contradictions(parsed.values, texts.subjects) : []),
   ];
   const { name, reason } = preset;
+  const requirements = requirementsOf(texts, surroundings.cwd);
+  const isUserRefused = 'refusals' in parsed && parsed.refusals.some((refusal) => refusal.name === 'TANDEM_USER');
+  const user = isUserRefused ? undefined : texts.texts.TANDEM_USER;
+  const wanted = { requirements, environment: anybodys(environment, files), user };
+  const survey = (await surroundings.survey?.(wanted)) ?? { unmet: [], remarks: [] };
   if (problems.length > 0 || name === undefined || !('values' in parsed)) {
     const hide = secretHider(secrets);
     throw new ConfigError(
-      [...flagProblems, ...problems].map(({ subject, message }) => ({ subject, message: hide(message) })),
+      [...flagProblems, ...problems, ...survey.unmet].map((problem) => ({
+        ...problem,
+        message: hide(problem.message),
+      })),
     );
   }
   const { values } = parsed;
   const sources = { surroundings, given, environment, places, files, secretNames, secrets };
-  return assemble({ ...sources, values, preset: { name, reason } });
+  return assemble({ ...sources, values, requirements, survey, preset: { name, reason } });
 }
 
 /** The environment and the .env files with what their NAME_FILE variables name. */
@@ -89,6 +126,14 @@ function definedOnly(environment: Surroundings['environment']): Environment {
   );
 }
 
+/** Set for tandem or for one of the services; the container's PATH is the one that counts. */
+function anybodys(environment: Environment, { hub, gateway }: Files): Environment {
+  const own = (['hub', 'gateway'] as const).map((rider) => overridesOf(environment, rider));
+  const layers = [...own, hub?.values ?? {}, gateway?.values ?? {}, environment];
+  const set = layers.flatMap((layer) => Object.entries(layer).filter(([, value]) => value !== ''));
+  return { ...environment, ...Object.fromEntries(set) };
+}
+
 interface Parts {
   readonly surroundings: Surroundings;
   /** The environment as it is. */
@@ -100,11 +145,14 @@ interface Parts {
   readonly secretNames: ReadonlySet<string>;
   readonly secrets: readonly string[];
   readonly values: Values;
+  readonly requirements: Requirements;
+  readonly survey: Survey;
   readonly preset: Config['preset'];
 }
 
 function assemble(parts: Parts): Config {
-  const { surroundings, given, environment, places, files, secretNames, secrets, values, preset } = parts;
+  const { surroundings, given, environment, places, files, secretNames, secrets } = parts;
+  const { values, requirements, survey, preset } = parts;
   const { cwd, installDir, isTerminal } = surroundings;
   const shares = sharesOf(values);
   return {
@@ -132,9 +180,12 @@ function assemble(parts: Parts): Config {
       timeoutMs: values.MIGRATE_TIMEOUT,
       mayFail: values.MIGRATE_ON_FAILURE === 'warn',
     },
+    requirements,
+    unmet: survey.unmet,
+    user: survey.user,
     waits: (values.WAIT_FOR ?? []).map((one) => ({ ...one, timeoutMs: values.WAIT_FOR_TIMEOUT })),
     workerMemoryBytes: values.WORKER_MEMORY,
-    remarks: [...shares.remarks, ...fileRemarks(environment, files)],
+    remarks: [...shares.remarks, ...fileRemarks(environment, files), ...survey.remarks],
   };
 }
 

@@ -9,6 +9,7 @@ import type { ProbeSpec } from '../core/spec.ts';
 import { dependencyUrlSyntax, parseDependencyUrl, splitUrls, uniqueNames } from './dependency-url.ts';
 import { durationSyntax, parseDurationMs } from './duration.ts';
 import { mostFiles, parseFileLimit } from './file-limit.ts';
+import { isVariableName, splitList, splitPaths } from './lists.ts';
 import { splitWords } from './words.ts';
 
 /** `parse` returns the value, or a `Refusal` if the text has none. */
@@ -124,6 +125,24 @@ export const variableList = kind<readonly string[]>((text) => {
   const names = text.split(/[\s,]+/).filter((name) => name !== '');
   return names.every((name) => /^-?[A-Za-z_]\w*$/.test(name)) ? names : new Refusal('names of variables, with commas');
 });
+
+/** Names of variables, apart by blanks or commas. */
+export const variableNames = kind<readonly string[]>((text) =>
+  splitList(text).every(isVariableName)
+    ? splitList(text)
+    : new Refusal('names of variables, with commas or blanks between'),
+);
+
+/** Paths or commands, apart by blanks or commas. */
+export const pathList = kind<readonly string[]>((text) => {
+  const paths = splitPaths(text);
+  return 'problem' in paths ? new Refusal(`paths, with commas or blanks between; ${paths.problem}`) : paths.words;
+});
+
+/** A user as `docker run --user` takes it. */
+export const user = kind<string>((text) =>
+  /^[\w.-]+(:[\w.-]+)?$/.test(text) ? text : new Refusal('a user as name or uid, or with a group as user:group'),
+);
 
 /** A Python module and the application in it. */
 export const appModule = kind<string>((text) =>

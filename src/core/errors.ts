@@ -9,6 +9,8 @@ export interface Problem {
   readonly subject: string;
   /** What is wrong and what is accepted; secrets are already masked. */
   readonly message: string;
+  /** The exit code where it is the only problem: a command that is not found, or not executable. Default 78. */
+  readonly code?: 126 | 127;
 }
 
 /** The environment, a file or a flag is not acceptable. */

@@ -83,11 +83,20 @@ export async function servicesFor(config: Config, site: Site = {}, only: readonl
   const preset = config.preset.name === 'matrix' ? await matrixPreset(config) : await embeddedPreset(config);
   const adapted = await reuseGateway(config, preset.gateway, site);
   const { specs, remarks } = await preset.services(adapted.config, site);
-  const specsToRun = awaitFirst(awaitGateway(specs, adapted.config, preset.gateway), config.waits);
-  const selected = selectServices(specsToRun, only);
+  const awaited = awaitFirst(awaitGateway(specs, adapted.config, preset.gateway), config.waits);
+  const selected = selectServices(awaited, only).map((spec) => runAs(spec, config));
   const secrets = preset.judgeSecrets(selected, adapted.config);
   if (secrets.problems.length > 0) throw new ConfigError(secrets.problems);
   return { specs: selected, remarks: [...adapted.remarks, ...remarks, ...secrets.remarks] };
+}
+
+/** As the services' user, in whose home they are then, unless another one was chosen for them. */
+function runAs(spec: ServiceSpec, { user, environment: container }: Config): ServiceSpec {
+  if (!user || spec.isExternal) return spec;
+  const { environment } = spec.process;
+  const isInherited = environment['HOME'] === container['HOME'];
+  const home = isInherited && user.home !== undefined && { HOME: user.home };
+  return { ...spec, process: { ...spec.process, user: user.identity, environment: { ...environment, ...home } } };
 }
 
 async function matrixPreset(config: Config) {
@@ -129,6 +138,12 @@ export async function prepareFor(config: Config): Promise<Remark[]> {
     prepareEmbedded(embeddedOptions(config));
   }
   return files.map((file) => file && copyExample(file)).filter((remark) => remark !== undefined);
+}
+
+/** What `prepareFor` may have written, and services may need. */
+export function preparedPaths({ preset, directories, hub, gateway }: Config): string[] {
+  const copied = [hub, gateway].flatMap(({ envFile }) => (envFile?.example === undefined ? [] : [envFile.path]));
+  return [...copied, ...(preset.name === 'embedded' ? [directories.data] : [])];
 }
 
 /** What may be run, whatever the preset; the configuration says which of them there are. */

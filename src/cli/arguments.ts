@@ -4,8 +4,8 @@
  */
 import { durationSyntax, parseDurationMs } from '../config/duration.ts';
 import { maskUrl } from '../config/mask.ts';
+import { nearest } from '../config/nearest.ts';
 import { EX_CONFIG, EX_USAGE } from '../core/outcome.ts';
-import { nearest } from './nearest.ts';
 import { type CommandName, commandHelp, generalHelp, generalUsageLine, usageLines } from './usage.ts';
 
 /** What was asked for. */

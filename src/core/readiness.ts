@@ -47,13 +47,14 @@ export async function untilAnswered(inquiry: Inquiry, signal: AbortSignal): Prom
 
 async function untilSuccess(inquiry: Inquiry, probe: ProbeSpec, timing: ProbeTiming, signal: AbortSignal) {
   const longestPauseMs = inquiry.spec.isExternal ? longestExternalPauseMs : startPause.lastMs;
-  for (let pauseMs = startPause.firstMs; !signal.aborted; ) {
+  const { startIntervalMs } = timing;
+  for (let pauseMs = startIntervalMs ?? startPause.firstMs; !signal.aborted; ) {
     const result = await inquiry.machine.probe(probe, inquiry.spec, timing.timeoutMs, signal);
     if (signal.aborted) return;
     inquiry.heard(result);
     if (result.ok) return;
     await inquiry.machine.clock.sleep(pauseMs, signal);
-    pauseMs = Math.min(pauseMs * startPause.factor, longestPauseMs);
+    pauseMs = startIntervalMs ?? Math.min(pauseMs * startPause.factor, longestPauseMs);
   }
 }
 

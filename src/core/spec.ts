@@ -78,12 +78,14 @@ export interface RedisProbe {
 export interface ProbeTiming {
   /** From the end of one try to the start of the next. Default 10 000. */
   readonly intervalMs: number;
-  /** One try's limit; always below the interval. Default 3 000. */
+  /** One try's limit. Tries never overlap, so it may be longer than the interval. Default 3 000. */
   readonly timeoutMs: number;
   /** Failures in a row that turn ready into unready. Default 3. */
   readonly failureThreshold: number;
   /** Successes in a row that turn unready into ready. Default 1. */
   readonly successThreshold: number;
+  /** From the end of one try to the start of the next until the first success. Absent: 10, growing to 250. */
+  readonly startIntervalMs?: number;
 }
 
 /** When a service counts as ready: first its port is held by its own processes, then its probes answer. */

@@ -11,6 +11,9 @@ t.test('a plain number is seconds, and every unit is understood', async (t) => {
     '30s': 30_000,
     '2m': 120_000,
     '1h': 3_600_000,
+    '1m30s': 90_000,
+    '1h1m1s1ms': 3_661_001,
+    '1.5m30s': 120_000,
     ' 4s ': 4_000,
   };
   for (const [text, ms] of Object.entries(cells)) t.equal(parseDurationMs(text), ms, text);
@@ -29,7 +32,10 @@ t.test('what is no duration is refused', async (t) => {
     '1S',
     '.5',
     '1.',
-    '1m30s',
+    '1m30',
+    'm30s',
+    '1m 30s',
+    '1.m30s',
     'Infinity',
     '0x10',
     '597h',

@@ -45,6 +45,22 @@ t.test('pauses between tries at start are close together at first, then wider', 
   t.equal(clock.pendingTimers, 0);
 });
 
+t.test('a start interval keeps the pauses between tries until the first success even', async (t) => {
+  const readiness = answering(1);
+  const { clock, machine, process, inquiry, scope } = await scene(
+    service('a', { readiness: { ...readiness, timing: { ...readiness.timing, startIntervalMs: 700 } } }),
+    { listens: { afterMs: 0, as: { owner: 'ours' } }, answerMs: 0, answers: () => no },
+  );
+  const waiting = becomeReady(inquiry, process, scope.signal);
+  await clock.advance(2_500);
+  t.same(
+    machine.questions.map(({ at }) => at),
+    [0, 700, 1_400, 2_100],
+  );
+  scope.abort();
+  await waiting;
+});
+
 t.test('the start probe is asked until it succeeds once, then the lasting probe', async (t) => {
   const startProbe: ProbeSpec = { kind: 'mcp', url: 'http://127.0.0.1:1/mcp' };
   const { clock, machine, process, inquiry, heard, scope } = await scene(

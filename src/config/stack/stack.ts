@@ -1,0 +1,271 @@
+/**
+ * A tandem.yaml, read: from its bytes to the services it describes. Reads the files that it names (`.env` beside it, env files,
+ * `/etc/passwd`), writes none, starts nothing. Everything that is wrong is told at once, with its place.
+ */
+import { dirname, join, resolve } from 'node:path';
+import { ConfigError, type Problem } from '../../core/errors.ts';
+import { awaitFirst, type ExternalSpec } from '../../core/external.ts';
+import type { ServiceSpec } from '../../core/spec.ts';
+import type { Environment, Remark } from '../config.ts';
+import { parseDependencyUrl, uniqueNames } from '../dependency-url.ts';
+import { nearest } from '../nearest.ts';
+import { Complaints, placeText } from './complaints.ts';
+import { dependenciesOf } from './dependencies.ts';
+import { readVariables } from './environment.ts';
+import { interpolateTree, type Lookup } from './interpolate.ts';
+import { type PreflightInput, type ServiceInput, serviceKeys, stackKeys } from './keys.ts';
+import { type Located, type LocatedMap, type Path, partAt, positionOf } from './located.ts';
+import type { KeyTable } from './object.ts';
+import { readYaml } from './read-yaml.ts';
+import { refusedServiceKeys, refusedTopKeys } from './refused.ts';
+import { specOf, type Written } from './service.ts';
+
+export interface StackFile {
+  /** Absolute. */
+  readonly path: string;
+  /** As the operator calls it. */
+  readonly shownAs: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface StackContext {
+  /** Tandem's own environment, with secrets read from their files. */
+  readonly environment: Environment;
+  /** The active profiles; `*`: all. */
+  readonly profiles: readonly string[];
+  /** The directory of `passwd` and `group`. Default `/etc`. */
+  readonly etc?: string | undefined;
+}
+
+/** What must be there before anything starts; every path is absolute. */
+export interface Preflight {
+  /** Variables that must be set and not empty. */
+  readonly env: readonly string[];
+  readonly files: readonly { readonly path: string; readonly format?: 'json' | 'yaml' }[];
+  readonly directories: readonly {
+    readonly path: string;
+    /** `uid`, `uid:gid`, or names. */
+    readonly owner?: string;
+    /** Permission bits. */
+    readonly mode?: number;
+    readonly create: boolean;
+  }[];
+  readonly commands: readonly string[];
+}
+
+export interface Stack {
+  readonly name: string | undefined;
+  /** Those of active profiles, and before them what is waited for. */
+  readonly specs: readonly ServiceSpec[];
+  readonly preflight: Preflight;
+  readonly remarks: readonly Remark[];
+}
+
+/** @throws ConfigError with all problems at once */
+export async function parseStack(file: StackFile, context: StackContext): Promise<Stack> {
+  const { root: raw, problems } = await readYaml(file.bytes);
+  if (!raw)
+    throw new ConfigError(problems.map(({ at, message }) => ({ subject: placeText(file.shownAs, at), message })));
+  if (raw.kind !== 'map') {
+    const message = `a ${raw.kind === 'list' ? 'list' : 'text'} is not accepted; accepted: a map with "services"`;
+    throw new ConfigError([{ subject: placeText(file.shownAs, raw.at), message }]);
+  }
+  const directory = dirname(file.path);
+  const dotenv = await readDotenv(directory);
+  const lookup: Lookup = (name) => own(context.environment, name) ?? own(dotenv.values, name);
+  const { root, remarks, unmet } = withoutVariables(raw, lookup, file);
+  const complaints = new Complaints(file.shownAs, root);
+  for (const { path, message } of unmet) complaints.missing(path, message);
+  for (const [name, { value }] of root.entries) checkTopKey(name, value, complaints);
+  const services = readServices(root, context.profiles, complaints);
+  const depends = dependenciesOf(services, complaints);
+  const specs: ServiceSpec[] = [];
+  for (const written of services.values()) {
+    if (!written.isActive) continue;
+    const { environment } = context;
+    const dependsOn = depends.needs.get(written.name) ?? {};
+    const spec = await specOf(written, { complaints, dependsOn, directory, environment, lookup, etc: context.etc });
+    if (spec) specs.push(spec);
+  }
+  const waits = readWaits(complaints, [...services.keys()]);
+  const preflight = preflightOf(complaints.parse(stackKeys.preflight.accepts, ['preflight']) ?? {}, directory);
+  const name = complaints.parse(stackKeys.name.accepts, ['name']);
+  const all: readonly Problem[] = [...dotenv.problems, ...complaints.problems];
+  if (all.length > 0) throw new ConfigError(all);
+  return {
+    name,
+    specs: awaitFirst(specs, waits),
+    preflight,
+    remarks: [
+      ...remarks,
+      ...depends.remarks,
+      ...unusedProfiles(services, context.profiles),
+      ...(root.entries.has('version') ? [obsoleteVersion] : []),
+    ],
+  };
+}
+
+const obsoleteVersion: Remark = {
+  level: 'info',
+  message: 'the key "version" is obsolete and without effect',
+  facts: {},
+};
+
+function own(environment: Environment, name: string): string | undefined {
+  return Object.hasOwn(environment, name) ? environment[name] : undefined;
+}
+
+/** The file for variables in the file itself, as Compose has it. It reaches no service. */
+async function readDotenv(directory: string) {
+  const path = join(directory, '.env');
+  const { values, problem } = await readVariables(path, 'dotenv');
+  const isProblem = problem !== undefined && problem !== 'ENOENT';
+  return { values, problems: isProblem ? [{ subject: path, message: `cannot be read: ${problem}` }] : [] };
+}
+
+/** The tree with its variables replaced; what nobody reads is left alone. */
+function withoutVariables(raw: LocatedMap, lookup: Lookup, { shownAs }: StackFile) {
+  const remarks = new Map<string, Remark>();
+  const unmet: { readonly path: Path; readonly message: string }[] = [];
+  const told = {
+    problem: (path: Path, message: string) => unmet.push({ path, message }),
+    unset: (path: Path, name: string) => {
+      const place = placeText(shownAs, positionOf(raw, path));
+      const message = 'a variable is not set, nothing is put in its place';
+      if (!remarks.has(name)) remarks.set(name, { level: 'warn', message, facts: { variable: name, place } });
+    },
+  };
+  const entries = [...raw.entries].map(([name, entry]) => {
+    if (!Object.hasOwn(stackKeys, name)) return [name, entry] as const;
+    return [name, { ...entry, value: interpolateTree(entry.value, [name], lookup, told) }] as const;
+  });
+  const root: LocatedMap = { ...raw, entries: new Map(entries) };
+  return { root, remarks: [...remarks.values()], unmet };
+}
+
+function checkTopKey(name: string, value: Located, complaints: Complaints): void {
+  if (name.startsWith('x-') || Object.hasOwn(stackKeys, name)) return;
+  const reason = Object.hasOwn(refusedTopKeys, name) ? refusedTopKeys[name] : undefined;
+  const isService = value.kind === 'map' && ['command', 'image', 'entrypoint'].some((key) => value.entries.has(key));
+  if (reason !== undefined) complaints.at([name], `is not accepted: ${reason}`);
+  else if (isService) complaints.at([name], 'unknown key; it looks like a service: accepted below "services"');
+  else complaints.unknown([name], Object.keys(stackKeys));
+}
+
+const serviceName = /^[a-z0-9][a-z0-9_-]*$/;
+
+/** All services, active or not, as far as they can be read. */
+function readServices(root: Located, profiles: readonly string[], complaints: Complaints): Map<string, Written> {
+  const part = partAt(root, ['services']);
+  const accepted = 'a map of services, at least one';
+  if (part?.kind !== 'map' || part.entries.size === 0) {
+    if (part?.kind === 'map') complaints.at(['services'], `there is none; accepted: ${accepted}`);
+    else complaints.value(['services'], accepted);
+    return new Map();
+  }
+  const read = [...part.entries].map(([name, { value }]) => readService(name, value, profiles, complaints));
+  const awaited = new Set(read.flatMap(({ input }) => completedBy(input)));
+  return new Map(
+    read.map((service) => {
+      const { name, input, keys } = service;
+      const isInferred = awaited.has(name) && !keys.has('type');
+      return [name, { ...service, type: input.external || isInferred ? 'oneshot' : (input.type ?? 'service') }];
+    }),
+  );
+}
+
+/** The services that this one waits for until they have run to their end. */
+function completedBy({ depends_on: needs = {} }: ServiceInput): string[] {
+  const isAwaited = ([, { condition }]: [string, { condition: string }]) =>
+    condition === 'service_completed_successfully';
+  return Object.entries(needs)
+    .filter(isAwaited)
+    .map(([name]) => name);
+}
+
+function readService(name: string, part: Located, profiles: readonly string[], complaints: Complaints): Written {
+  const path = ['services', name];
+  const before = complaints.problems.length;
+  if (!serviceName.test(name)) {
+    complaints.at(
+      path,
+      'is no name for a service; accepted: lower-case letters, digits, - and _, a letter or a digit first',
+    );
+  }
+  if (part.kind !== 'map') complaints.value(path, 'a map with command');
+  const entries = part.kind === 'map' ? part.entries : new Map<string, never>();
+  const values = [...entries.keys()].map((key) => [key, readKey([...path, key], key, complaints)]);
+  const input: ServiceInput = Object.fromEntries(values.filter(([, value]) => value !== undefined));
+  const dependencies = partAt(part, ['depends_on']);
+  return {
+    name,
+    path,
+    input,
+    keys: part.kind === 'map' ? new Set(entries.keys()) : new Set(['command']),
+    isBroken: complaints.problems.length > before,
+    isActive: isActive(input.profiles, profiles),
+    type: 'service',
+    listed:
+      dependencies?.kind === 'list'
+        ? dependencies.items.map((item) => String(item.kind === 'scalar' && item.text))
+        : undefined,
+  };
+}
+
+function readKey(path: Path, key: string, complaints: Complaints): unknown {
+  if (key.startsWith('x-')) return undefined;
+  const table: KeyTable = serviceKeys;
+  const known = Object.hasOwn(table, key) ? table[key] : undefined;
+  if (known) return complaints.parse(known.accepts, path);
+  const reason = Object.hasOwn(refusedServiceKeys, key) ? refusedServiceKeys[key] : undefined;
+  if (reason === undefined) complaints.unknown(path, Object.keys(serviceKeys));
+  else complaints.at(path, `is not accepted: ${reason}`);
+  return undefined;
+}
+
+function isActive(own: readonly string[] = [], active: readonly string[]): boolean {
+  return own.length === 0 || active.includes('*') || own.some((profile) => active.includes(profile));
+}
+
+function unusedProfiles(services: ReadonlyMap<string, Written>, active: readonly string[]): Remark[] {
+  const known = [...new Set([...services.values()].flatMap(({ input }) => input.profiles ?? []))];
+  const unused = active.filter((profile) => profile !== '*' && !known.includes(profile));
+  return unused.map((profile) => {
+    const meant = nearest(profile, known);
+    return { level: 'warn', message: 'no service has this profile', facts: { profile, ...(meant && { meant }) } };
+  });
+}
+
+/** Enough for a database that starts beside this container. */
+const defaultWaitMs = 60_000;
+
+function readWaits(complaints: Complaints, taken: readonly string[]): ExternalSpec[] {
+  const { urls = [], timeout = defaultWaitMs } = complaints.parse(stackKeys.wait_for.accepts, ['wait_for']) ?? {};
+  const found = [...new Set(urls)].flatMap((url) => {
+    const parsed = parseDependencyUrl(url);
+    if ('probe' in parsed) return [parsed];
+    const accepted = 'postgres://, redis://, rediss://, http://, https:// or tcp://HOST:PORT URLs';
+    complaints.at(
+      ['wait_for'],
+      `URL number ${urls.indexOf(url) + 1} is not accepted: ${parsed.problem}; accepted: ${accepted}`,
+    );
+    return [];
+  });
+  const names = uniqueNames(
+    found.map(({ name }) => name),
+    taken,
+  );
+  return found.map(({ probe }, index) => ({ name: names[index] ?? '', probe, timeoutMs: timeout }));
+}
+
+function preflightOf(
+  { env = [], files = [], directories = [], commands = [] }: PreflightInput,
+  base: string,
+): Preflight {
+  return {
+    env,
+    files: files.map((file) => ({ ...file, path: resolve(base, file.path) })),
+    directories: directories.map(({ create = false, ...one }) => ({ ...one, create, path: resolve(base, one.path) })),
+    commands,
+  };
+}

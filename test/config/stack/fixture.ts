@@ -1,0 +1,40 @@
+/** A tandem.yaml for a test, and what becomes of it. */
+import { join } from 'node:path';
+import { parseStack, type Stack } from '../../../src/config/stack/stack.ts';
+import { ConfigError } from '../../../src/core/errors.ts';
+import type { ServiceSpec } from '../../../src/core/spec.ts';
+
+export interface Around {
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly profiles?: readonly string[];
+  /** Where the file is. */
+  readonly directory?: string;
+  readonly etc?: string;
+  readonly shownAs?: string;
+}
+
+/** The stack that a text describes. */
+export function parse(text: string | Uint8Array, around: Around = {}): Promise<Stack> {
+  const { environment = {}, profiles = [], directory = '/nowhere', etc, shownAs = 'tandem.yaml' } = around;
+  const bytes = typeof text === 'string' ? Buffer.from(text) : text;
+  return parseStack({ path: join(directory, shownAs), shownAs, bytes }, { environment, profiles, etc });
+}
+
+/** The spec of its only service, or of the named one. */
+export async function specIn(text: string, around: Around = {}, name?: string): Promise<ServiceSpec> {
+  const { specs } = await parse(text, around);
+  const spec = name === undefined ? specs[0] : specs.find((one) => one.name === name);
+  if (!spec) throw new Error(`no service ${name ?? ''}`);
+  return spec;
+}
+
+/** `FILE:LINE:COLUMN: message` for all that is wrong; nothing if it is accepted. */
+export async function complaintsOf(text: string | Uint8Array, around: Around = {}): Promise<readonly string[]> {
+  try {
+    await parse(text, around);
+    return [];
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.problems.map(({ subject, message }) => `${subject}: ${message}`);
+  }
+}

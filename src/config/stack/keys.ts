@@ -4,6 +4,7 @@
  */
 import {
   address,
+  anyText,
   bool,
   duration,
   either,
@@ -28,7 +29,7 @@ import { type KeyTable, type ObjectOf, object } from './object.ts';
 /** Enough for any policy, and exact as a number. */
 const most = 1_000_000;
 
-const httpKeys = {
+export const httpKeys = {
   url: { accepts: urlOrPath, default: '', required: true, ours: true, effect: 'what is asked' },
   status: { accepts: wholeNumber(100, 599), default: 'any 2xx', ours: true, effect: 'the HTTP status that is healthy' },
   json: {
@@ -52,7 +53,7 @@ const redisSyntax = 'a redis:// or rediss:// URL';
 const questionKeys = {
   test: {
     accepts: either(
-      [text('a command line for a shell'), list(text('a text'), 'a list')],
+      [text('a command line for a shell'), list(anyText('a text'), 'a list')],
       'a text for a shell, or a list that begins with CMD, CMD-SHELL or NONE',
     ),
     default: '',
@@ -358,12 +359,12 @@ export const serviceKeys = {
   },
 } as const satisfies KeyTable;
 
-const fileKeys = {
+export const fileKeys = {
   path: { accepts: text('a path'), default: '', required: true, ours: true, effect: 'the file' },
   format: { accepts: oneOf('json', 'yaml'), default: 'not looked at', ours: true, effect: 'its content must be valid' },
 } as const satisfies KeyTable;
 
-const directoryKeys = {
+export const directoryKeys = {
   path: { accepts: text('a path'), default: '', required: true, ours: true, effect: 'the directory' },
   owner: { accepts: text('uid, uid:gid, or names'), default: 'as it is', ours: true, effect: 'who it must belong to' },
   mode: { accepts: mode, default: 'as it is', ours: true, effect: 'its permissions, in octal' },

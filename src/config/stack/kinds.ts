@@ -39,6 +39,11 @@ export function text(accepted: string): Kind<string> {
   return kind(z.string({ error: accepted }), (value) => (value === '' ? new Refusal(accepted) : value));
 }
 
+/** A text, empty or not. */
+export function anyText(accepted: string): Kind<string> {
+  return z.string({ error: accepted });
+}
+
 /** One of the words; the nearest one is suggested. */
 export function oneOf<const W extends string>(...words: readonly W[]): Kind<W> {
   const accepted = words.join(', ');
@@ -51,15 +56,15 @@ export function suggestion(value: string, accepted: string): string | undefined 
   return nearest(value, words);
 }
 
-const truths: Readonly<Record<string, boolean>> = {
-  ...{ true: true, yes: true, on: true },
-  ...{ false: false, no: false, off: false },
-};
+const truths: ReadonlyMap<string, boolean> = new Map([
+  ...['true', 'yes', 'on'].map((word) => [word, true] as const),
+  ...['false', 'no', 'off'].map((word) => [word, false] as const),
+]);
 
 /** The words of YAML 1.1 are understood, too: they may come out of a variable. */
 export const bool: Kind<boolean> = kind(
   z.union([z.boolean(), z.string()], { error: 'true or false' }),
-  (value) => truths[String(value).toLowerCase()] ?? new Refusal('true or false'),
+  (value) => truths.get(String(value).toLowerCase()) ?? new Refusal('true or false'),
 );
 
 export function wholeNumber(least: number, most: number): Kind<number> {

@@ -199,8 +199,8 @@ class Converter {
   ): { readonly name: string; readonly at: Position; readonly isMerge: boolean } | undefined {
     const { isScalar } = this.#guards;
     const here = this.#positionOf(key as Node, at);
-    const name = isScalar(key) && (typeof key.value === 'string' ? key.value : key.source);
-    if (!isScalar(key) || typeof name !== 'string' || name === '') {
+    const name = isScalar(key) && (typeof key.value === 'string' ? key.value : key.source || undefined);
+    if (!isScalar(key) || typeof name !== 'string') {
       this.problems.push({ at: here, message: 'a key that is no text; accepted: a word before the colon' });
       return undefined;
     }

@@ -3,6 +3,7 @@
  *
  *   dist/tandem.cjs        the program: runs the bundle, from its code cache
  *   dist/main.cjs          the bundle, one CommonJS file: nothing is in it that a start may not need
+ *   dist/tandem-yaml.cjs   what is about tandem.yaml, loaded where there is one
  *   dist/cache/            what a run compiles of the bundle, for the Node that built it (scripts/warm.mjs)
  *   dist/vendor/NAME.cjs   a library each that is loaded when it is needed (`import('pino')`)
  *   dist/native/           reaper.node, launch, hold.so and guard, made by `cc`
@@ -22,6 +23,8 @@ const entry = join(root, 'src/main.ts');
 const starter = join(root, 'src/start.ts');
 const program = join(dist, 'tandem.cjs');
 const bundle = join(dist, 'main.cjs');
+/** Loaded later, as the libraries are. */
+const laterEntry = join(root, 'src/config/tandem-yaml.ts');
 const scriptAndPackages = ['scripts/build.mjs', 'package.json', 'package-lock.json'].map((path) => join(root, path));
 
 const vendored = new Set(['pino', 'pino-pretty', 'execa', 'wait-port', 'tree-kill', 'dotenv', 'yaml']);
@@ -134,6 +137,9 @@ function vendorPlugin(met) {
   return {
     name: 'vendor',
     setup({ onResolve }) {
+      onResolve({ filter: /^\.\.?\/(.*\/)?tandem-yaml\.ts$/ }, ({ kind }) => {
+        return kind === 'dynamic-import' ? { path: './tandem-yaml.cjs', external: true } : undefined;
+      });
       onResolve({ filter: /^[^./]/ }, ({ kind, path }) => {
         if (kind !== 'dynamic-import' || !vendored.has(path)) return undefined;
         met.add(path);
@@ -172,6 +178,12 @@ async function buildBundle() {
     define: { TANDEM_VERSION: JSON.stringify(version) },
     plugins: [vendorPlugin(libraries)],
   });
+  const later = await esbuild.build({
+    ...common,
+    entryPoints: [laterEntry],
+    outfile: join(dist, 'tandem-yaml.cjs'),
+    plugins: [vendorPlugin(libraries)],
+  });
   const start = await esbuild.build({
     ...common,
     entryPoints: [starter],
@@ -188,7 +200,8 @@ async function buildBundle() {
 
   // The bundle comes last: its time says that all of them are there.
   for (const old of ['vendor', 'cache']) rmSync(join(dist, old), { recursive: true, force: true });
-  for (const file of [...vendor.outputFiles, ...start.outputFiles, ...main.outputFiles.toReversed()]) {
+  const files = [...vendor.outputFiles, ...later.outputFiles, ...start.outputFiles, ...main.outputFiles.toReversed()];
+  for (const file of files) {
     const mode = file.path === program ? 0o755 : 0o644;
     putInPlace(file.path, (draft) => writeFileSync(draft, file.contents, { mode }));
   }

@@ -8,11 +8,14 @@ import './host/signals.ts';
 import { join } from 'node:path';
 import { isatty } from 'node:tty';
 import { type Invocation, parseArguments } from './cli/arguments.ts';
-import type { Config, Remark } from './config/config.ts';
+
+import type { Planned } from './cli/plan-run.ts';
+import type { Remark, RunConfig } from './config/config.ts';
 import { parseFileLimit } from './config/file-limit.ts';
 import type { Surroundings } from './config/load.ts';
-import { hideInside, secretHider } from './config/mask.ts';
+import { hideInside } from './config/mask.ts';
 import { ConfigError, type Problem, UnavailableError } from './core/errors.ts';
+
 import { healthReport } from './core/health.ts';
 import { EX_CONFIG, EX_SOFTWARE, EX_UNAVAILABLE, exitCodeOf } from './core/outcome.ts';
 import { makePlan, type Plan } from './core/plan.ts';
@@ -23,7 +26,6 @@ import { systemClock } from './host/clock.ts';
 import { originalFileLimit } from './host/file-limit.ts';
 import { sweepAll } from './host/groups.ts';
 import { closeStrayInspector } from './host/inspector.ts';
-import { flagsOf } from './host/known-flags.ts';
 import { holderOf } from './host/listeners.ts';
 import { type Log, makeLog } from './host/log.ts';
 import { makeMachine } from './host/machine.ts';
@@ -35,12 +37,10 @@ import { unusableCommands } from './host/preflight.ts';
 import { makeLauncher } from './host/processes.ts';
 import { startReaper } from './host/reaper.ts';
 import { heedCommandSignals, heedStopSignals } from './host/requests.ts';
-import { handOver, meetRequirements } from './host/requirements.ts';
 import { handleAllSignals, ignoreSignals, signalNumber } from './host/signals.ts';
 import { survey } from './host/survey.ts';
 import { openTcpSocket } from './host/tcp-socket.ts';
 import { closeLostTerminals } from './host/terminal.ts';
-import type { Site } from './presets/site.ts';
 
 declare const TANDEM_VERSION: string;
 
@@ -55,8 +55,8 @@ interface Circumstances {
   readonly narrator: Narrator;
   /** Takes secrets out of what is shown. */
   readonly hide?: (text: string) => string;
-  readonly output: Config['output'];
-  readonly fileLimit: Config['fileLimit'];
+  readonly output: RunConfig['output'];
+  readonly fileLimit: RunConfig['fileLimit'];
   readonly stopPolicy: StopPolicy;
   /** What signals from outside mean. */
   readonly heed: (supervisor: Supervisor) => Requests;
@@ -109,13 +109,14 @@ function afterTheFirstSpawn(narrator: Narrator): void {
   narrator.begin();
 }
 
-/** `tandem run`: the services of a preset. */
-async function runPreset({ preset, only }: Invocation & { command: 'run' }): Promise<number> {
-  const { config, plan, remarks, hide } = await planPreset(preset, only);
+/** `tandem run`: the services of a preset or of a tandem.yaml. */
+async function runServices(invocation: Invocation & { command: 'run' }): Promise<number> {
+  const { config, plan, remarks, hide, prepare } = await planHere(invocation);
   const unusable = unusableCommands(plan);
   if (config.unmet.length + unusable.length > 0) return complain(unusable, config.unmet);
   const log = makeLog({ level: config.log.level, pretty: config.log.format === 'pretty', color: isColorWanted });
-  log.info({ version: TANDEM_VERSION, preset: config.preset.name, why: config.preset.reason }, 'tandem starts');
+  const { kind, name, reason } = config.source;
+  log.info({ version: TANDEM_VERSION, [kind]: name, why: reason }, 'tandem starts');
   pass(remarks, log, hide);
   for (const lost of native().missing) log.warn({ lost }, 'a native part is missing');
   return live(plan, {
@@ -129,24 +130,8 @@ async function runPreset({ preset, only }: Invocation & { command: 'run' }): Pro
       openHealth(supervisor, config, (problem) =>
         log.warn({ problem: hide(problem) }, 'health cannot be asked everywhere'),
       ),
-    prepare: async () => pass(await prepare(config), log, hide),
+    prepare: async () => pass(await prepare(), log, hide),
   });
-}
-
-/**
- * Makes ready on the disk what the services expect, and as root, theirs. Comes after the places of health: nothing is
- * written beside a tandem that has them.
- */
-async function prepare(config: Config): Promise<Remark[]> {
-  const { prepareFor, preparedPaths } = await import('./presets/index.ts');
-  const user = config.user?.identity;
-  const made = meetRequirements(config.requirements, user);
-  const prepared = await prepareFor(config);
-  handOver(preparedPaths(config), user);
-  return [
-    ...made.map((facts): Remark => ({ level: 'info', message: 'directory made ready', facts: { ...facts } })),
-    ...prepared,
-  ];
 }
 
 function pass(remarks: readonly Remark[], log: Log, hide: (text: string) => string): void {
@@ -164,40 +149,25 @@ function complain(unusable: readonly LaunchFailure[], unmet: readonly Problem[] 
   return others.length === 0 ? first.code : EX_CONFIG;
 }
 
-/** From the environment to a plan. Starts and writes nothing. */
-async function planPreset(flag: string | undefined, only: readonly string[]) {
-  const { choosePreset, servicesFor, unknownServices } = await import('./presets/index.ts');
-  const { loadConfig } = await import('./config/load.ts');
-  const { readCgroup } = await import('./host/cgroup.ts');
+/** From the command line and what is around to a plan. Starts and writes nothing. */
+async function planHere(wanted: Invocation & { command: 'run' | 'check' }): Promise<Planned> {
+  const { planRun } = await import('./cli/plan-run.ts');
   const surroundings: Surroundings = {
     environment: process.env,
     cwd: process.cwd(),
     installDir: join(__dirname, '..'),
     isTerminal: isatty,
-    survey: (wanted) => survey(wanted, process.cwd()),
+    survey: (asked) => survey(asked, process.cwd()),
   };
-  const config = await loadConfig(surroundings, choosePreset(surroundings, flag), unknownServices(only));
-  const hide = secretHider(config.secrets);
-  hideInWords(hide);
-  const site: Site = {
-    // Only where a number of workers has to be found out.
-    get resources() {
-      return readCgroup();
-    },
-    flagsOf,
-    holderOf,
-  };
-  const { specs, remarks } = await servicesFor(config, site, only).catch((error) => {
-    throw error instanceof ConfigError ? new ConfigError([...error.problems, ...config.unmet]) : error;
-  });
-  const plan = makePlan(specs);
-  return { config, plan, remarks: [...config.remarks, ...remarks] satisfies Remark[], hide };
+  const planned = await planRun(surroundings, wanted);
+  hideInWords(planned.hide);
+  return planned;
 }
 
 /** The control socket and the health port, bound before anything is written or started. */
 async function openHealth(
   supervisor: Supervisor,
-  { health, environment }: Config,
+  { health, environment }: RunConfig,
   onProblem: (problem: string) => void,
 ): Promise<Closable> {
   const { listen } = await import('./http/server.ts');
@@ -245,11 +215,23 @@ function workingDirectory(): string {
 }
 
 /** `tandem check`: the plan, printed. */
-async function check({ preset, only, json }: Invocation & { command: 'check' }): Promise<number> {
-  const { config, plan, remarks } = await planPreset(preset, only);
-  const { describePlan } = await import('./cli/check.ts');
-  await print(describePlan({ config, plan, remarks, lost: native().missing }, json));
+async function check(invocation: Invocation & { command: 'check' }): Promise<number> {
+  const { config, plan, remarks } = await planHere(invocation);
+  if (invocation.yaml) {
+    const { serializeStack } = await import('./config/tandem-yaml.ts');
+    await print((await serializeStack(plan.services, config)).text);
+  } else {
+    const { describePlan } = await import('./cli/check.ts');
+    await print(describePlan({ config, plan, remarks, lost: native().missing }, invocation.json));
+  }
   return complain(unusableCommands(plan), config.unmet);
+}
+
+/** `tandem schema`: for editors. */
+async function schema(): Promise<number> {
+  const { stackSchema } = await import('./config/tandem-yaml.ts');
+  await print(`${JSON.stringify(stackSchema(), undefined, 2)}\n`);
+  return 0;
 }
 
 /** `tandem health`: 0 or 1. */
@@ -263,7 +245,7 @@ async function status({ json }: Invocation & { command: 'status' }): Promise<num
   const { readStatus, statusTimeoutMs } = await import('./cli/status.ts');
   const { code, text } = await readStatus({ json, timeoutMs: statusTimeoutMs, env: process.env });
   if (code === 0) await print(text);
-  else process.stderr.write(text);
+  else say(text.trimEnd().replace(/^tandem: /, ''));
   return code;
 }
 
@@ -277,7 +259,7 @@ function print(text: string): Promise<void> {
 
 async function main(): Promise<number> {
   const invocation = parseArguments(process.argv.slice(2));
-  if (invocation.command === 'run') return runPreset(invocation);
+  if (invocation.command === 'run') return runServices(invocation);
   if (invocation.command === 'exec') return runCommand(invocation);
   // From here on nothing is supervised: signals mean what they always mean.
   await ignoreSignals();
@@ -286,6 +268,8 @@ async function main(): Promise<number> {
       return health(invocation);
     case 'check':
       return check(invocation);
+    case 'schema':
+      return schema();
     case 'status':
       return status(invocation);
     case 'help':

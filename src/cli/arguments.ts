@@ -2,6 +2,7 @@
  * The command line, read by hand because everybody's start waits for it. It knows what may be written, not what is
  * acceptable as a preset or as a service's name: that is checked with the rest of the configuration.
  */
+import type { Wanted } from '../config/choose-config.ts';
 import { durationSyntax, parseDurationMs } from '../config/duration.ts';
 import { maskUrl } from '../config/mask.ts';
 import { nearest } from '../config/nearest.ts';
@@ -10,14 +11,10 @@ import { type CommandName, commandHelp, generalHelp, generalUsageLine, usageLine
 
 /** What was asked for. */
 export type Invocation =
-  | { readonly command: 'run'; readonly preset: string | undefined; readonly only: readonly string[] }
-  | {
-      readonly command: 'check';
-      readonly preset: string | undefined;
-      readonly only: readonly string[];
-      readonly json: boolean;
-    }
+  | ({ readonly command: 'run' } & Wanted)
+  | ({ readonly command: 'check'; readonly json: boolean; readonly yaml: boolean } & Wanted)
   | { readonly command: 'status'; readonly json: boolean }
+  | { readonly command: 'schema' }
   | { readonly command: 'health'; readonly url: string | undefined; readonly timeoutMs: number | undefined }
   /** `tandem -- CMD ARG…`. */
   | { readonly command: 'exec'; readonly argv: readonly [string, ...string[]] }
@@ -36,10 +33,11 @@ export interface Refused {
 type FlagKind = 'value' | 'list' | 'switch';
 
 const flagsOf = {
-  run: { preset: 'value', only: 'list' },
-  check: { preset: 'value', only: 'list', json: 'switch' },
+  run: { preset: 'value', config: 'value', profile: 'list', only: 'list' },
+  check: { preset: 'value', config: 'value', profile: 'list', only: 'list', json: 'switch', yaml: 'switch' },
   status: { json: 'switch' },
   health: { url: 'value', timeout: 'value' },
+  schema: {},
 } as const satisfies Record<CommandName, Readonly<Record<string, FlagKind>>>;
 
 const commandNames = Object.keys(usageLines) as CommandName[];
@@ -77,14 +75,28 @@ function invocation(command: CommandName, words: readonly string[]): Invocation 
   if ('refused' in flags) return unusable(flags.refused, usageLines[command]);
   if ('help' in flags) return { command: 'help', text: commandHelp(command) };
   const last = (name: string) => flags.values.get(name)?.at(-1);
-  const chosen = { preset: last('preset'), only: flags.values.get('only') ?? [] };
+  const chosen = {
+    preset: last('preset'),
+    config: last('config'),
+    profiles: flags.values.get('profile') ?? [],
+    only: flags.values.get('only') ?? [],
+  };
+  const { preset, config } = chosen;
+  if (preset !== undefined && config !== undefined) {
+    return unusable('--config and --preset exclude each other', usageLines[command]);
+  }
   switch (command) {
     case 'run':
       return { command, ...chosen };
     case 'check':
-      return { command, ...chosen, json: flags.values.has('json') };
+      if (flags.values.has('json') && flags.values.has('yaml')) {
+        return unusable('--json and --yaml exclude each other', usageLines[command]);
+      }
+      return { command, ...chosen, json: flags.values.has('json'), yaml: flags.values.has('yaml') };
     case 'status':
       return { command, json: flags.values.has('json') };
+    case 'schema':
+      return { command };
     case 'health':
       return health(last('url'), last('timeout'));
   }

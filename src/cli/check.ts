@@ -2,7 +2,7 @@
  * `tandem check`: the whole plan as text or JSON, secrets masked. Pure: it is given what `run` would be given, and
  * starts and writes nothing.
  */
-import type { Config, Environment, Remark } from '../config/config.ts';
+import type { Environment, Remark, RunConfig } from '../config/config.ts';
 import { formatDuration } from '../config/duration.ts';
 import { hideInside, mask, maskCommand, maskUrl, maskValue, secretHider } from '../config/mask.ts';
 import { quoteWord } from '../config/words.ts';
@@ -12,7 +12,7 @@ import { runtimeDirs, socketName } from '../http/runtime-dir.ts';
 
 /** Everything that `run` would go by. */
 export interface CheckInput {
-  readonly config: Config;
+  readonly config: RunConfig;
   readonly plan: Plan;
   /** What the operator should know. Default: what the configuration alone has to say. */
   readonly remarks?: readonly Remark[];
@@ -28,9 +28,9 @@ export function describePlan(input: CheckInput, json: boolean): string {
 }
 
 function asText({ config, plan, remarks = config.remarks, lost }: CheckInput): string[] {
-  const { preset, stop, output, log } = config;
+  const { source, stop, output, log } = config;
   return [
-    row('preset', `${preset.name} (${preset.reason})`),
+    row(source.kind, `${source.name} (${source.reason})`),
     row('order', plan.services.map(({ name }) => name).join(', ')),
     row('stop', `within ${formatDuration(stop.timeoutMs)}, drain ${formatDuration(stop.drainDelayMs)}`),
     row('output', `${output}; tandem's own log: ${log.level}, ${log.format}`),
@@ -51,7 +51,7 @@ function section(title: string, lines: readonly string[]): string[] {
   return lines.length === 0 ? [] : ['', `${title}:`, ...lines.map((line) => `  ${line}`)];
 }
 
-function healthEndpoints({ health, environment }: Config): string[] {
+function healthEndpoints({ health, environment }: RunConfig): string[] {
   const { candidates } = runtimeDirs(environment);
   const sockets = candidates.map((directory) => `${directory}/${socketName}`).join(' or ');
   return [
@@ -60,7 +60,7 @@ function healthEndpoints({ health, environment }: Config): string[] {
   ];
 }
 
-function serviceText(spec: ServiceSpec, config: Config): string[] {
+function serviceText(spec: ServiceSpec, config: RunConfig): string[] {
   const { name, type, process, skip } = spec;
   if (skip !== undefined) return [`${name} (${type}, skipped: ${skip})`];
   if (spec.isExternal) return [`${name} (waited for, not run)`, `  ${row('ready', readinessText(spec))}`];
@@ -129,7 +129,7 @@ function addressText({ host, port }: Address): string {
 }
 
 /** What tandem sets, what it keeps from the service, and the names of all the rest. */
-function environmentText(environment: Environment, { environment: container, secretNames }: Config): string[] {
+function environmentText(environment: Environment, { environment: container, secretNames }: RunConfig): string[] {
   const names = Object.keys(environment).sort();
   const isInherited = (name: string) => container[name] === environment[name];
   const removed = Object.keys(container)
@@ -166,7 +166,7 @@ function remarkText({ level, message, facts }: Remark): string {
 
 function asJson({ config, plan, remarks = config.remarks, lost }: CheckInput) {
   return {
-    preset: { name: config.preset.name, reason: config.preset.reason },
+    [config.source.kind]: { name: config.source.name, reason: config.source.reason },
     stop: { timeout_ms: config.stop.timeoutMs, drain_delay_ms: config.stop.drainDelayMs },
     output: config.output,
     log: config.log,
@@ -178,7 +178,7 @@ function asJson({ config, plan, remarks = config.remarks, lost }: CheckInput) {
 }
 
 /** The spec itself, with nothing secret in it. */
-function serviceJson(spec: ServiceSpec, { secretNames }: Config) {
+function serviceJson(spec: ServiceSpec, { secretNames }: RunConfig) {
   const { command, environment, ...process } = spec.process;
   const masked = Object.entries(environment).map(([name, value]) => {
     return [name, secretNames.has(name) ? mask : maskValue(name, value)];

@@ -2,16 +2,19 @@
 
 /** The commands, each with its line of usage. */
 export const usageLines = {
-  run: 'tandem run [--preset embedded|matrix] [--only NAME]...',
-  check: 'tandem check [--preset embedded|matrix] [--only NAME]... [--json]',
+  run: 'tandem run [--config FILE | --preset embedded|matrix] [--profile NAME]... [--only NAME]...',
+  check:
+    'tandem check [--config FILE | --preset embedded|matrix] [--profile NAME]... [--only NAME]... [--json | --yaml]',
   status: 'tandem status [--json]',
   health: 'tandem health [--url URL] [--timeout TIME]',
+  schema: 'tandem schema',
 } as const;
 
 export type CommandName = keyof typeof usageLines;
 
 /** For an error that is about no command in particular. */
-export const generalUsageLine = 'tandem [run|check|status|health] [FLAG]... | tandem -- CMD [ARG]... | tandem --help';
+export const generalUsageLine =
+  'tandem [run|check|status|health|schema] [FLAG]... | tandem -- CMD [ARG]... | tandem --help';
 
 export const generalHelp = `tandem: runs the processes of a container that must hold more than one, as its PID 1.
 
@@ -24,13 +27,16 @@ Usage:
       Show the running tandem's services: states, ages, processes, reasons.
   ${usageLines.health}
       Ask the running tandem, or any URL, whether it is healthy; made for HEALTHCHECK.
+  ${usageLines.schema}
+      Print the JSON Schema of tandem.yaml, for editors.
   tandem -- CMD [ARG]...
       Run one command as a child of a correct PID 1: all signals forwarded, orphans reaped, its exit code kept.
   tandem COMMAND --help
   tandem --version
 
 Environment (the README has the whole table):
-  TANDEM_PRESET         embedded or matrix; unset: by what is found
+  TANDEM_CONFIG         a tandem.yaml that says what is run; unset: the one in the working directory, if there is one
+  TANDEM_PRESET         embedded or matrix, where there is no tandem.yaml; unset: by what is found
   HOST, PORT            where the hub listens (port 7300)
   GW_HOST, GW_PORT      where the gateway listens (port 4444)
   HUB_COMMAND, GW_COMMAND, MIGRATE_COMMAND
@@ -52,6 +58,8 @@ const helpOf: Readonly<Record<CommandName, string>> = {
   run: `Starts the services in order, watches them, stops them together.
 
 Usage: ${usageLines.run}
+  --config FILE   run the services of this tandem.yaml; it wins over TANDEM_CONFIG
+  --profile NAME  activate this profile of it; may be given several times
   --preset NAME   embedded (gateway and hub from npm) or matrix (Matrix Hub and MCP-Gateway, Python);
                   it wins over TANDEM_PRESET
   --only NAME     run this service and skip the others, for example migrations; may be given several times
@@ -62,9 +70,12 @@ SIGTERM and SIGINT stop; a second one ends everything at once.
 Starts and writes nothing. Secrets are masked.
 
 Usage: ${usageLines.check}
+  --config FILE   as for run
+  --profile NAME  as for run
   --preset NAME   as for run
   --only NAME     as for run
   --json          everything as JSON
+  --yaml          as a tandem.yaml that runs the same; secrets become variables
 
 Exit codes: 0 run would start; 126, 127 or 78 it would not, with all reasons.
 `,
@@ -83,6 +94,10 @@ Usage: ${usageLines.health}
   --timeout TIME  one deadline for all tries; seconds, or 500ms, 4s (default 4s)
 
 HEALTHCHECK_DEBUG=1 shows each try. Exit codes: 0 healthy, 1 not.
+`,
+  schema: `Prints the JSON Schema of tandem.yaml, for editors and checks.
+
+Usage: ${usageLines.schema}
 `,
 };
 

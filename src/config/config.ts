@@ -26,8 +26,16 @@ export interface Remark {
   readonly facts: Readonly<Record<string, unknown>>;
 }
 
-export interface Config {
-  readonly preset: PresetChoice & { readonly name: PresetName };
+/** Where the services come from: a preset, or a file; and why from there. */
+export interface Source {
+  readonly kind: 'preset' | 'config';
+  readonly name: string;
+  readonly reason: string;
+}
+
+/** What every run has, wherever its services come from. */
+export interface RunConfig {
+  readonly source: Source;
   readonly stop: StopConfig;
   readonly output: 'raw' | 'prefix' | 'json';
   readonly log: LogConfig;
@@ -36,26 +44,31 @@ export interface Config {
   readonly runtimeDir: string | undefined;
   /** The services' soft limit of open files, if that was said. */
   readonly fileLimit: number | undefined;
-  readonly directories: Directories;
   /** The container's environment, nothing taken away. */
   readonly environment: Environment;
   /** Variables that were read from files: secret, whatever their names. */
   readonly secretNames: ReadonlySet<string>;
   /** What was read from them, not to be shown anywhere. */
   readonly secrets: readonly string[];
-  readonly hub: HubConfig;
-  readonly gateway: GatewayConfig;
-  readonly migrations: MigrationsConfig;
   /** What must be there before anything starts; `unmet` is not. */
   readonly requirements: Requirements;
   readonly unmet: readonly Problem[];
-  /** Who the services are. Absent: whoever tandem is. */
-  readonly user: ServiceUser | undefined;
   /** What must answer before anything starts. */
   readonly waits: readonly ExternalSpec[];
+  readonly remarks: readonly Remark[];
+}
+
+/** The same, and what the presets want to know. */
+export interface Config extends RunConfig {
+  readonly preset: PresetChoice & { readonly name: PresetName };
+  readonly directories: Directories;
+  readonly hub: HubConfig;
+  readonly gateway: GatewayConfig;
+  readonly migrations: MigrationsConfig;
+  /** Who the services are. Absent: whoever tandem is. */
+  readonly user: ServiceUser | undefined;
   /** Memory that one worker is expected to take, where the number of workers is found out; bytes. */
   readonly workerMemoryBytes: number;
-  readonly remarks: readonly Remark[];
 }
 
 export interface ServiceUser {

@@ -12,6 +12,7 @@ import type {
   PresetChoice,
   Remark,
   RiderConfig,
+  RunConfig,
   ServerKnobs,
   ServiceUser,
 } from './config.ts';
@@ -120,7 +121,8 @@ function readAllSecrets(given: Environment, files: Files, cwd: string) {
   };
 }
 
-function definedOnly(environment: Surroundings['environment']): Environment {
+/** What is set in the environment. */
+export function definedOnly(environment: Surroundings['environment']): Environment {
   return Object.fromEntries(
     Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
@@ -132,6 +134,20 @@ function anybodys(environment: Environment, { hub, gateway }: Files): Environmen
   const layers = [...own, hub?.values ?? {}, gateway?.values ?? {}, environment];
   const set = layers.flatMap((layer) => Object.entries(layer).filter(([, value]) => value !== ''));
   return { ...environment, ...Object.fromEntries(set) };
+}
+
+type FromValues = 'output' | 'log' | 'health' | 'runtimeDir' | 'fileLimit' | 'waits';
+
+/** What is global, whatever is run. */
+export function assembleRun(values: Values, { isTerminal }: Surroundings): Pick<RunConfig, FromValues> {
+  return {
+    output: values.TANDEM_OUTPUT ?? (isTerminal(1) ? 'prefix' : 'raw'),
+    log: { level: values.TANDEM_LOG_LEVEL, format: values.TANDEM_LOG_FORMAT ?? (isTerminal(2) ? 'pretty' : 'json') },
+    health: { host: values.TANDEM_HEALTH_HOST, port: values.TANDEM_HEALTH_PORT },
+    runtimeDir: values.TANDEM_RUNTIME_DIR,
+    fileLimit: values.TANDEM_NOFILE,
+    waits: (values.WAIT_FOR ?? []).map((one) => ({ ...one, timeoutMs: values.WAIT_FOR_TIMEOUT })),
+  };
 }
 
 interface Parts {
@@ -153,16 +169,13 @@ interface Parts {
 function assemble(parts: Parts): Config {
   const { surroundings, given, environment, places, files, secretNames, secrets } = parts;
   const { values, requirements, survey, preset } = parts;
-  const { cwd, installDir, isTerminal } = surroundings;
+  const { cwd, installDir } = surroundings;
   const shares = sharesOf(values);
   return {
+    ...assembleRun(values, surroundings),
+    source: { kind: 'preset', ...preset },
     preset,
     stop: { timeoutMs: shares.timeoutMs, drainDelayMs: values.TANDEM_DRAIN_DELAY },
-    output: values.TANDEM_OUTPUT ?? (isTerminal(1) ? 'prefix' : 'raw'),
-    log: { level: values.TANDEM_LOG_LEVEL, format: values.TANDEM_LOG_FORMAT ?? (isTerminal(2) ? 'pretty' : 'json') },
-    health: { host: values.TANDEM_HEALTH_HOST, port: values.TANDEM_HEALTH_PORT },
-    runtimeDir: values.TANDEM_RUNTIME_DIR,
-    fileLimit: values.TANDEM_NOFILE,
     directories: { working: cwd, data: resolve(cwd, values.TANDEM_DATA_DIR), pair: join(installDir, 'embedded') },
     environment: given,
     secretNames,
@@ -183,7 +196,6 @@ function assemble(parts: Parts): Config {
     requirements,
     unmet: survey.unmet,
     user: survey.user,
-    waits: (values.WAIT_FOR ?? []).map((one) => ({ ...one, timeoutMs: values.WAIT_FOR_TIMEOUT })),
     workerMemoryBytes: values.WORKER_MEMORY,
     remarks: [...shares.remarks, ...fileRemarks(environment, files), ...survey.remarks],
   };

@@ -143,6 +143,8 @@ export const pathList = kind<readonly string[]>((text) => {
 export const user = kind<string>((text) =>
   /^[\w.-]+(:[\w.-]+)?$/.test(text) ? text : new Refusal('a user as name or uid, or with a group as user:group'),
 );
+/** Names of profiles, apart by blanks or commas. */
+export const profileList = kind<readonly string[]>((text) => text.split(/[\s,]+/).filter((name) => name !== ''));
 
 /** A Python module and the application in it. */
 export const appModule = kind<string>((text) =>

@@ -23,6 +23,7 @@ import {
   port,
   portOrNone,
   positiveDuration,
+  profileList,
   text,
   user,
   variableList,
@@ -118,6 +119,21 @@ export const variables = {
     unset: 'by what is found',
     unit: '',
     effect: 'which services are run: the embedded npm pair, or Matrix Hub and MCP-Gateway (Python); --preset wins',
+  },
+  TANDEM_CONFIG: {
+    accepts: path,
+    owner: 'tandem',
+    unset: './tandem.yaml, .yml or .json, where there is one and no preset is asked for',
+    unit: '',
+    effect:
+      'a file that says which services are run (docs/tandem-yaml.md); --config wins, and presets are not looked at',
+  },
+  TANDEM_PROFILES: {
+    accepts: profileList,
+    owner: 'tandem',
+    unset: 'none',
+    unit: '',
+    effect: 'the active profiles of that file, with commas between; *: all; --profile adds to them',
   },
   TANDEM_STOP_TIMEOUT: {
     accepts: positiveDuration,
@@ -474,6 +490,11 @@ export type Texts = Readonly<Partial<Record<VariableName, string>>>;
 
 /** The names in the table's order. */
 export const variableNames = Object.keys(variables) as VariableName[];
+
+/** Those that every run goes by; the others are for the presets. */
+export function isForEveryRun(name: VariableName): boolean {
+  return /^(TANDEM_(?!PRESET|DATA_DIR|USER)|HEALTHCHECK_|WAIT_FOR|REQUIRE_)/.test(name);
+}
 
 /** The row of one variable. */
 export function variable(name: VariableName): Variable {

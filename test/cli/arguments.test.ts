@@ -5,7 +5,7 @@ import { type Invocation, parseArguments } from '../../src/cli/arguments.ts';
 import { commandHelp, generalHelp, usageLines } from '../../src/cli/usage.ts';
 import { variableNames } from '../../src/config/variables.ts';
 
-const run = { command: 'run', preset: undefined, only: [] } as const;
+const run = { command: 'run', preset: undefined, config: undefined, profiles: [], only: [] } as const;
 const health = { command: 'health', url: undefined, timeoutMs: undefined } as const;
 
 t.test('what may be written means what it says', async (t) => {
@@ -16,8 +16,14 @@ t.test('what may be written means what it says', async (t) => {
     [['run', '--preset=matrix', '--preset=embedded'], { ...run, preset: 'embedded' }],
     [['run', '--only', 'migrations', '--only=hub'], { ...run, only: ['migrations', 'hub'] }],
     [['run', '--preset='], { ...run, preset: '' }],
-    [['check'], { ...run, command: 'check', json: false }],
-    [['check', '--json', '--only', 'hub'], { command: 'check', preset: undefined, only: ['hub'], json: true }],
+    [['check'], { ...run, command: 'check', json: false, yaml: false }],
+    [['check', '--json', '--only', 'hub'], { ...run, command: 'check', only: ['hub'], json: true, yaml: false }],
+    [['check', '--yaml'], { ...run, command: 'check', json: false, yaml: true }],
+    [
+      ['run', '--config', 'x.yaml', '--profile', 'a', '--profile=b'],
+      { ...run, config: 'x.yaml', profiles: ['a', 'b'] },
+    ],
+    [['schema'], { command: 'schema' }],
     [['health'], health],
     [['health', '--url', 'http://h/x', '--timeout', '500ms'], { ...health, url: 'http://h/x', timeoutMs: 500 }],
     [['health', '--timeout=4'], { ...health, timeoutMs: 4_000 }],
@@ -45,6 +51,8 @@ t.test('a command line that cannot be read is 64: one line that names what is wr
     [['check', '--json=1'], /^--json takes no value\n/],
     [['run', '--preset'], /^--preset needs a value\n/],
     [['run', '--only', '--preset', 'x'], /^--only needs a value\n/],
+    [['run', '--config', 'x', '--preset', 'matrix'], /^--config and --preset exclude each other\nusage: tandem run /],
+    [['check', '--json', '--yaml'], /^--json and --yaml exclude each other\nusage: tandem check /],
     [['run', 'matrix'], /^unexpected argument "matrix"\n/],
     [['run', '--', 'sh'], /^unexpected argument "--"\n/],
     [['health', '--json'], /^unknown flag --json\nusage: tandem health /],

@@ -1,0 +1,125 @@
+/**
+ * From the environment and a tandem.yaml to a run. The variables of the presets are not read, and so cannot be wrong. Reads files,
+ * writes none, starts nothing; all that is wrong, in the environment and in the file, is refused in one error.
+ */
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { ConfigError, type Problem } from '../core/errors.ts';
+import type { ConfigChoice, Wanted } from './choose-config.ts';
+import type { RunConfig } from './config.ts';
+import { contradictions } from './contradictions.ts';
+import { assembleRun, definedOnly, type Surroundings, type Survey } from './load.ts';
+import { secretHider } from './mask.ts';
+import { nearest } from './nearest.ts';
+import { requirementsOf } from './requirements.ts';
+import { readSecretFiles } from './secret-files.ts';
+import { parseStack, type Stack } from './stack/stack.ts';
+import { stopShares } from './stop-shares.ts';
+import { collectTexts, refused } from './texts.ts';
+import { isForEveryRun, parseValues, variableNames } from './variables.ts';
+
+export interface LoadedStack {
+  readonly config: RunConfig;
+  readonly stack: Stack;
+}
+
+export interface Refused {
+  readonly problems: readonly Problem[];
+}
+
+/** All that is run, or all that is wrong. */
+export async function loadStack(
+  surroundings: Surroundings,
+  choice: ConfigChoice,
+  wanted: Wanted,
+): Promise<LoadedStack | Refused> {
+  const { cwd } = surroundings;
+  const given = definedOnly(surroundings.environment);
+  const secrets = readSecretFiles({ values: given, where: '' }, { cwd, listed: given['TANDEM_FILE_VARS'] });
+  const environment = secrets.values;
+  const secretNames = new Set(secrets.names);
+  const files = { hub: undefined, gateway: undefined, problems: [] };
+  const all = collectTexts({ environment, files, secretNames }, { name: undefined, reason: '' });
+  const texts = Object.fromEntries(variableNames.filter(isForEveryRun).map((name) => [name, all.texts[name]]));
+  const parsed = parseValues(texts);
+  const profiles = [...('values' in parsed ? (parsed.values.TANDEM_PROFILES ?? []) : []), ...wanted.profiles];
+  const read = await readStack(resolve(cwd, choice.name), choice, { environment, profiles });
+  const problems = [
+    ...secrets.problems,
+    ...('refusals' in parsed ? parsed.refusals.map((refusal) => refused(all, refusal)) : []),
+    ...('values' in parsed ? contradictions(parsed.values, all.subjects) : []),
+    ...('stack' in read ? unknownServices(read.stack, wanted.only) : read.problems),
+  ];
+  const requirements = requirementsOf(all, cwd);
+  const survey = (await surroundings.survey?.({ requirements, environment, user: undefined })) ?? noSurvey;
+  if (problems.length > 0 || !('values' in parsed) || !('stack' in read)) {
+    const hide = secretHider(secrets.secrets);
+    return {
+      problems: [...problems, ...survey.unmet].map((problem) => ({ ...problem, message: hide(problem.message) })),
+    };
+  }
+  const { values } = parsed;
+  const wishes = { timeoutMs: values.TANDEM_STOP_TIMEOUT, drainDelayMs: values.TANDEM_DRAIN_DELAY, gracefulMs: [] };
+  const { timeoutMs, remarks } = stopShares(wishes);
+  return {
+    stack: read.stack,
+    config: {
+      ...assembleRun(values, surroundings),
+      source: { kind: 'config', name: choice.name, reason: choice.reason },
+      stop: { timeoutMs, drainDelayMs: values.TANDEM_DRAIN_DELAY },
+      environment: given,
+      secretNames,
+      secrets: secrets.secrets,
+      requirements,
+      unmet: survey.unmet,
+      remarks: [...remarks, ...read.stack.remarks],
+    },
+  };
+}
+
+const noSurvey: Survey = { unmet: [], remarks: [] };
+
+type Read = { readonly stack: Stack } | Refused;
+
+async function readStack(path: string, choice: ConfigChoice, context: Parameters<typeof parseStack>[1]): Promise<Read> {
+  const bytes = readBytes(path);
+  if (typeof bytes === 'string') {
+    return { problems: [{ subject: choice.namedBy, message: `${JSON.stringify(choice.name)} ${bytes}` }] };
+  }
+  try {
+    return { stack: await parseStack({ path, shownAs: choice.name, bytes }, context) };
+  } catch (error) {
+    if (error instanceof ConfigError) return { problems: error.problems };
+    throw error;
+  }
+}
+
+/** One byte more than is accepted is enough to see that it is too much. */
+const mostBytes = 1024 * 1024 + 1;
+
+/** The bytes, or why there are none. A pipe is not waited for. */
+function readBytes(path: string): Uint8Array | string {
+  let file: number | undefined;
+  try {
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const stats = fstatSync(file);
+    if (!stats.isFile()) return 'is no file';
+    const bytes = Buffer.alloc(Math.min(stats.size, mostBytes));
+    return bytes.subarray(0, readSync(file, bytes));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === 'ENOENT' ? 'does not exist' : `cannot be read: ${code}`;
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
+}
+
+function unknownServices({ specs }: Stack, only: readonly string[]): Problem[] {
+  const names = specs.filter(({ isExternal }) => !isExternal).map(({ name }) => name);
+  const unknown = only.filter((name) => !names.includes(name));
+  return unknown.map((name) => {
+    const meant = nearest(name, names);
+    const accepted = `${meant ? `did you mean "${meant}"? ` : ''}accepted: ${names.join(', ')}`;
+    return { subject: '--only', message: `${JSON.stringify(name)} is not accepted; ${accepted}` };
+  });
+}

@@ -245,7 +245,7 @@ async function status({ json }: Invocation & { command: 'status' }): Promise<num
   const { readStatus, statusTimeoutMs } = await import('./cli/status.ts');
   const { code, text } = await readStatus({ json, timeoutMs: statusTimeoutMs, env: process.env });
   if (code === 0) await print(text);
-  else say(text.trimEnd().replace(/^tandem: /, ''));
+  else say(text);
   return code;
 }
 

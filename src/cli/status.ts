@@ -20,16 +20,16 @@ export const statusTimeoutMs = 4_000;
 /** What to print, and the exit code: 0 a supervisor answered, whatever it said; 1 none did. */
 export interface Status {
   readonly code: 0 | 1;
-  /** For stdout if the code is 0, else for stderr; with its last newline. */
+  /** If the code is 0 for stdout, with its last newline; else why there is nothing, in a line. */
   readonly text: string;
 }
 
 /** Asks once. Never throws. */
 export async function readStatus({ json, timeoutMs, env }: StatusOptions): Promise<Status> {
   const answer = await askSupervisor(env, AbortSignal.timeout(timeoutMs));
-  if (!('response' in answer)) return { code: 1, text: `tandem: ${printable(answer.noAnswer)}\n` };
+  if (!('response' in answer)) return { code: 1, text: printable(answer.noAnswer) };
   const report = parseReport(answer.response.body);
-  if (report === undefined) return { code: 1, text: 'tandem: what answers on the health port is no supervisor\n' };
+  if (report === undefined) return { code: 1, text: 'what answers on the health port is no supervisor' };
   return { code: 0, text: json ? `${JSON.stringify(report, undefined, 2)}\n` : describeReport(report) };
 }
 

@@ -58,7 +58,7 @@ t.test('B56 nobody there: 1, and where it was looked for', async (t) => {
   const env = { TANDEM_RUNTIME_DIR: scratchDir(t), TANDEM_HEALTH_PORT: '' };
   const { code, text } = await readStatus({ json: false, timeoutMs, env });
   t.equal(code, 1);
-  t.match(text, /^tandem: no supervisor answers .*tandem\.sock/);
+  t.match(text, /^no supervisor answers .*tandem\.sock/);
 });
 
 for (const body of ['{}', 'ok', 'null', '{"version":"1","uptime_seconds":1,"components":{"a":null}}']) {

@@ -5,7 +5,8 @@ import { connect, type Socket } from 'node:net';
 export type KnockAnswer = 'open' | (string & {});
 
 /**
- * Connects once and hangs up. Aborted: `ABORTED` at once.
+ * Connects once and hangs up. Aborted: `ABORTED` at once; the kernel's answer, which may be on its way, is still heard out
+ * within the timeout, because it decides how to hang up.
  *
  * It closes with FIN, not RST: a server that accepts late then reads an orderly end, while after an RST `accept` hands
  * it a dead socket, which many log as an error.
@@ -20,8 +21,11 @@ export function knock(host: string, port: number, timeoutMs: number, signal: Abo
       socket.destroy();
       resolve(answer);
     };
-    const abort = () => settle('ABORTED');
-    signal.addEventListener('abort', abort);
+    const abort = () => {
+      socket.unref();
+      resolve('ABORTED');
+    };
+    signal.addEventListener('abort', abort, { once: true });
     socket.setTimeout(timeoutMs, () => settle('ETIMEDOUT'));
     socket.on('error', (error: NodeJS.ErrnoException) => settle(error.code ?? 'EUNKNOWN'));
     socket.once('connect', () => settle(hangUpOnItself(socket) ? 'ECONNREFUSED' : 'open'));

@@ -266,30 +266,50 @@ t.test('polls are close together at first, wider as time goes', async (t) => {
 });
 
 /** In a network namespace whose only ephemeral port is the one waited for, every connect meets itself. */
-t.test('a connect that meets itself is nobody, and leaves the port free', onlyUnshare, async (t) => {
-  const script = `const { listening, holderOf } = require(${JSON.stringify(resolve('src/host/listeners.ts'))});
-    const net = require('node:net');
-    let met = 0;
-    const connect = net.Socket.prototype.connect;
-    net.Socket.prototype.connect = function (...args) {
-      this.once('connect', () => { if (this.localPort === this.remotePort) met += 1; });
-      return connect.apply(this, args);
-    };
-    const address = { host: '127.0.0.1', port: 40000 };
-    listening(address, process, AbortSignal.timeout(300)).then((found) => {
-      const server = net.createServer();
-      const tell = () => { console.log(JSON.stringify({ met: met > 0, found: found ?? null })); server.close(); };
-      // The last connect may still be closing; TIME_WAIT would last a minute.
-      const patience = AbortSignal.timeout(2000);
-      server.on('error', ({ code }) => patience.aborted ? console.log(JSON.stringify(code)) : setTimeout(listen, 5));
-      const listen = () => server.listen(address);
-      server.once('listening', tell);
-      listen();
-    });`;
+function withOneEphemeralPort(script: string): unknown {
   const command = 'ip link set lo up && echo "40000 40001" > /proc/sys/net/ipv4/ip_local_port_range && exec "$@"';
   const args = ['--net', 'sh', '-c', command, 'sh', process.execPath, '--import=tsx', '-e', script];
-  const stdout = execFileSync('unshare', args, { encoding: 'utf8' });
-  t.strictSame(JSON.parse(stdout), { met: true, found: null });
+  return JSON.parse(execFileSync('unshare', args, { encoding: 'utf8' }));
+}
+
+/** Prints `met`, or why the port cannot be had; TIME_WAIT would last a minute. */
+const listenThere = `
+  const server = require('node:net').createServer();
+  // The last connect may still be closing.
+  const patience = AbortSignal.timeout(2000);
+  const listen = () => server.listen({ host: '127.0.0.1', port: 40000 });
+  server.on('error', ({ code }) => (patience.aborted ? console.log(JSON.stringify(code)) : setTimeout(listen, 5)));
+  server.once('listening', () => { console.log(JSON.stringify(met)); server.close(); });
+  listen();`;
+
+t.test('a connect that meets itself is nobody, and leaves the port free', onlyUnshare, async (t) => {
+  const met = withOneEphemeralPort(`
+    const { listening } = require(${JSON.stringify(resolve('src/host/listeners.ts'))});
+    const net = require('node:net');
+    let count = 0;
+    const connect = net.Socket.prototype.connect;
+    net.Socket.prototype.connect = function (...args) {
+      this.once('connect', () => { if (this.localPort === this.remotePort) count += 1; });
+      return connect.apply(this, args);
+    };
+    listening({ host: '127.0.0.1', port: 40000 }, process, AbortSignal.timeout(300)).then((found) => {
+      const met = { hasMet: count > 0, found: found ?? null };
+      ${listenThere}
+    });`);
+  t.strictSame(met, { hasMet: true, found: null });
+});
+
+t.test('a connect that is given up while it meets itself leaves the port free', onlyUnshare, async (t) => {
+  const met = withOneEphemeralPort(`
+    const { knock } = require(${JSON.stringify(resolve('src/host/knock.ts'))});
+    const scope = new AbortController();
+    const answer = knock('127.0.0.1', 40000, 1000, scope.signal);
+    // After the kernel has connected, and before the event loop can have told.
+    process.nextTick(() => process.nextTick(() => scope.abort()));
+    answer.then((met) => {
+      ${listenThere}
+    });`);
+  t.equal(met, 'ABORTED');
 });
 
 // Is anybody there before the spawn?

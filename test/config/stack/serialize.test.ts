@@ -8,6 +8,7 @@ import type { Config } from '../../../src/config/config.ts';
 import { type Serialized, serializeStack } from '../../../src/config/stack/serialize.ts';
 import { defaultTiming, noRestart, type ProbeSpec, type ServiceSpec } from '../../../src/core/spec.ts';
 import { servicesFor } from '../../../src/presets/index.ts';
+import { gatewaySecrets } from '../../support/gateway-secrets.ts';
 import { load, scratchDir } from '../fixture.ts';
 import { parse } from './fixture.ts';
 
@@ -290,7 +291,8 @@ t.test('the matrix preset reads back as the same, its secrets as references', as
     '.venv/bin/gunicorn': '#!x',
     'mcpgateway/.env': 'JWT_SECRET_KEY=hunter2three\nPLAIN=$$x',
   });
-  const text = await presetReadsBack(t, await load({ ...container, APP_ROOT: root }, 'matrix'));
+  const { GW_ENV_JWT_SECRET_KEY: _, ...otherSecrets } = gatewaySecrets;
+  const text = await presetReadsBack(t, await load({ ...otherSecrets, ...container, APP_ROOT: root }, 'matrix'));
   t.match(text, 'API_TOKEN: ${HUB_ENV_API_TOKEN:?');
   t.match(text, 'API_TOKEN: ${GW_ENV_API_TOKEN:?');
   t.match(text, 'JWT_SECRET_KEY: ${JWT_SECRET_KEY:?');

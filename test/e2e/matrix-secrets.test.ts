@@ -21,7 +21,10 @@ async function whatIsSaid(matrix: Matrix): Promise<readonly string[]> {
   const answers = await Promise.all([
     matrix.tandem('check', '--preset', 'matrix'),
     matrix.tandem('check', '--preset', 'matrix', '--json'),
+    matrix.tandem('check', '--preset', 'matrix', '--yaml'),
     matrix.tandem('health', '--timeout', '2s'),
+    matrix.tandem('status'),
+    matrix.tandem('status', '--json'),
   ]);
   const report = JSON.stringify(await matrix.report());
   return [...answers.map(({ output }) => output), report, await matrix.metrics(), ...commandLines()];

@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse as parseEnv } from 'dotenv';
 import t, { type Test } from 'tap';
 import type { Config } from '../../src/config/config.ts';
 import { variable, variableNames } from '../../src/config/variables.ts';
@@ -134,6 +135,31 @@ t.test('B35 production: hubs that share database and volume, replaced one by one
   const images = workloadsIn(manifests).map((manifest) => containerOf(manifest).image);
   t.equal(new Set(images).size, 1, 'one image');
   t.match(images[0], /^\S+\/matrix-hub:\d/, 'of a registry, at a version');
+});
+
+t.test('B35 production: what is applied before hub and gateway is all that the migrations need', async (t) => {
+  const manifests = await render(t, 'overlays/production');
+  if (!manifests) return;
+  const component = ({ metadata }: Manifest) => metadata.labels?.['app.kubernetes.io/component'] ?? '';
+  const early = manifests.filter((manifest) => !['hub', 'gateway'].includes(component(manifest)));
+  t.same(ofKind(early, 'Deployment'), []);
+  const job = named(early, 'Job', 'matrix-migrations');
+  judgeReferences(t, job, early);
+  t.same(environmentOf(job, early), environmentOf(job, manifests));
+});
+
+t.test('B35 the examples of secrets name every variable and hold no secret', async (t) => {
+  const directory = join(kubernetesDir, 'overlays/production/secrets');
+  const read = (name: string) => parseEnv(readFileSync(join(directory, `${name}.env.example`)));
+  t.same(
+    Object.entries(read('gateway')).filter(([, value]) => value !== ''),
+    [],
+  );
+  t.same(
+    Object.keys(read('gateway')).filter((name) => !ofApplications.has(name)),
+    [],
+  );
+  t.same(Object.keys(read('hub')), ['DATABASE_URL']);
 });
 
 /** What holds for base and each overlay. */

@@ -37,8 +37,9 @@ import { unusableCommands } from './host/preflight.ts';
 import { makeLauncher } from './host/processes.ts';
 import { startReaper } from './host/reaper.ts';
 import { heedCommandSignals, heedStopSignals } from './host/requests.ts';
+import { unmetRequirements } from './host/requirements.ts';
+import { ownIdentity } from './host/self.ts';
 import { handleAllSignals, ignoreSignals, signalNumber } from './host/signals.ts';
-import { survey } from './host/survey.ts';
 import { openTcpSocket } from './host/tcp-socket.ts';
 import { closeLostTerminals } from './host/terminal.ts';
 
@@ -157,7 +158,8 @@ async function planHere(wanted: Invocation & { command: 'run' | 'check' }): Prom
     cwd: process.cwd(),
     installDir: join(__dirname, '..'),
     isTerminal: isatty,
-    survey: (asked) => survey(asked, process.cwd()),
+    self: ownIdentity(),
+    survey: ({ requirements, ...ground }) => unmetRequirements(requirements, { ...ground, cwd: process.cwd() }),
   };
   const planned = await planRun(surroundings, wanted);
   hideInWords(planned.hide);

@@ -73,8 +73,7 @@ export interface Config extends RunConfig {
 
 export interface ServiceUser {
   readonly identity: UserSpec;
-  /** Absent: not known. */
-  readonly home?: string | undefined;
+  readonly home: string;
 }
 
 export interface StopConfig {

@@ -8,7 +8,7 @@ import { ConfigError, type Problem } from '../core/errors.ts';
 import type { ConfigChoice, Wanted } from './choose-config.ts';
 import type { RunConfig } from './config.ts';
 import { contradictions } from './contradictions.ts';
-import { assembleRun, definedOnly, type Surroundings, type Survey } from './load.ts';
+import { assembleRun, definedOnly, type Surroundings } from './load.ts';
 import { secretHider } from './mask.ts';
 import { nearest } from './nearest.ts';
 import { requirementsOf } from './requirements.ts';
@@ -51,11 +51,11 @@ export async function loadStack(
     ...('stack' in read ? unknownServices(read.stack, wanted.only) : read.problems),
   ];
   const requirements = requirementsOf(all, cwd);
-  const survey = (await surroundings.survey?.({ requirements, environment, user: undefined })) ?? noSurvey;
+  const unmet = (await surroundings.survey?.({ requirements, environment, user: undefined })) ?? [];
   if (problems.length > 0 || !('values' in parsed) || !('stack' in read)) {
     const hide = secretHider(secrets.secrets);
     return {
-      problems: [...problems, ...survey.unmet].map((problem) => ({ ...problem, message: hide(problem.message) })),
+      problems: [...problems, ...unmet].map((problem) => ({ ...problem, message: hide(problem.message) })),
     };
   }
   const { values } = parsed;
@@ -71,13 +71,11 @@ export async function loadStack(
       secretNames,
       secrets: secrets.secrets,
       requirements,
-      unmet: survey.unmet,
+      unmet,
       remarks: [...remarks, ...read.stack.remarks],
     },
   };
 }
-
-const noSurvey: Survey = { unmet: [], remarks: [] };
 
 type Read = { readonly stack: Stack } | Refused;
 

@@ -5,6 +5,7 @@
 import { join, resolve } from 'node:path';
 import { ConfigError, type Problem } from '../core/errors.ts';
 import type { Requirements } from '../core/requirements.ts';
+import type { UserSpec } from '../core/spec.ts';
 import type {
   Config,
   EnvFile,
@@ -14,7 +15,6 @@ import type {
   RiderConfig,
   RunConfig,
   ServerKnobs,
-  ServiceUser,
 } from './config.ts';
 import { contradictions } from './contradictions.ts';
 import { secretHider } from './mask.ts';
@@ -24,6 +24,7 @@ import { beatenByGatewayFile, overridesOf, ownEnvironment, type Rider, wholeEnvi
 import { type ReadSecrets, readSecretFiles } from './secret-files.ts';
 import { type StopShares, stopShares } from './stop-shares.ts';
 import { collectTexts, refused } from './texts.ts';
+import { type DefaultUser, defaultUser, type Self } from './users.ts';
 import { parseValues, type Values } from './variables.ts';
 
 /** What a configuration is made from. */
@@ -35,8 +36,10 @@ export interface Surroundings {
   readonly installDir: string;
   /** Whether a file descriptor is a terminal; `tty.isatty` is one. */
   readonly isTerminal: (fd: number) => boolean;
-  /** Looks at the machine, and changes nothing there. Absent: all is well. */
-  readonly survey?: (wanted: Wanted) => Promise<Survey>;
+  /** Looks at the machine for what is missing, and changes nothing there. Absent: all is well. */
+  readonly survey?: (wanted: Wanted) => Promise<readonly Problem[]>;
+  /** Who tandem is. Absent: not known, and services are not run as anybody else. */
+  readonly self?: Self | undefined;
 }
 
 /** What a configuration wants of the machine. */
@@ -44,15 +47,8 @@ export interface Wanted {
   readonly requirements: Requirements;
   /** Variables that are set for anybody. */
   readonly environment: Environment;
-  /** TANDEM_USER. */
-  readonly user: string | undefined;
-}
-
-/** What the machine has. */
-export interface Survey {
-  readonly unmet: readonly Problem[];
-  readonly user?: ServiceUser | undefined;
-  readonly remarks: readonly Remark[];
+  /** Who the services are. Absent: whoever tandem is. */
+  readonly user: UserSpec | undefined;
 }
 
 /**
@@ -82,13 +78,13 @@ export async function loadConfig(
   const { name, reason } = preset;
   const requirements = requirementsOf(texts, surroundings.cwd);
   const isUserRefused = 'refusals' in parsed && parsed.refusals.some((refusal) => refusal.name === 'TANDEM_USER');
-  const user = isUserRefused ? undefined : texts.texts.TANDEM_USER;
-  const wanted = { requirements, environment: anybodys(environment, files), user };
-  const survey = (await surroundings.survey?.(wanted)) ?? { unmet: [], remarks: [] };
+  const found = defaultUser(isUserRefused ? undefined : texts.texts.TANDEM_USER, surroundings.self);
+  const wanted = { requirements, environment: anybodys(environment, files), user: found.user?.identity };
+  const unmet = [...found.problems, ...((await surroundings.survey?.(wanted)) ?? [])];
   if (problems.length > 0 || name === undefined || !('values' in parsed)) {
     const hide = secretHider(secrets);
     throw new ConfigError(
-      [...flagProblems, ...problems, ...survey.unmet].map((problem) => ({
+      [...flagProblems, ...problems, ...unmet].map((problem) => ({
         ...problem,
         message: hide(problem.message),
       })),
@@ -96,7 +92,7 @@ export async function loadConfig(
   }
   const { values } = parsed;
   const sources = { surroundings, given, environment, places, files, secretNames, secrets };
-  return assemble({ ...sources, values, requirements, survey, preset: { name, reason } });
+  return assemble({ ...sources, values, requirements, unmet, user: found, preset: { name, reason } });
 }
 
 /** The environment and the .env files with what their NAME_FILE variables name. */
@@ -162,13 +158,14 @@ interface Parts {
   readonly secrets: readonly string[];
   readonly values: Values;
   readonly requirements: Requirements;
-  readonly survey: Survey;
+  readonly unmet: readonly Problem[];
+  readonly user: DefaultUser;
   readonly preset: Config['preset'];
 }
 
 function assemble(parts: Parts): Config {
   const { surroundings, given, environment, places, files, secretNames, secrets } = parts;
-  const { values, requirements, survey, preset } = parts;
+  const { values, requirements, unmet, user, preset } = parts;
   const { cwd, installDir } = surroundings;
   const shares = sharesOf(values);
   return {
@@ -194,10 +191,10 @@ function assemble(parts: Parts): Config {
       mayFail: values.MIGRATE_ON_FAILURE === 'warn',
     },
     requirements,
-    unmet: survey.unmet,
-    user: survey.user,
+    unmet,
+    user: user.user,
     workerMemoryBytes: values.WORKER_MEMORY,
-    remarks: [...shares.remarks, ...fileRemarks(environment, files), ...survey.remarks],
+    remarks: [...shares.remarks, ...fileRemarks(environment, files), ...user.remarks],
   };
 }
 

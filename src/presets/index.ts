@@ -95,7 +95,7 @@ function runAs(spec: ServiceSpec, { user, environment: container }: Config): Ser
   if (!user || spec.isExternal) return spec;
   const { environment } = spec.process;
   const isInherited = environment['HOME'] === container['HOME'];
-  const home = isInherited && user.home !== undefined && { HOME: user.home };
+  const home = isInherited && { HOME: user.home };
   return { ...spec, process: { ...spec.process, user: user.identity, environment: { ...environment, ...home } } };
 }
 

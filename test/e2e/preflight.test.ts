@@ -239,6 +239,8 @@ test('B23 root without the capabilities for it: 78, and they are named', async (
   t.match(refusal.problems, ['TANDEM_USER: cannot run services as "app" without CAP_SETUID, CAP_KILL; add them, or']);
   const unknown = await refuse(t, ['run'], () => ({ TANDEM_USER: 'nobody-known' }));
   t.equal(unknown.code, 78);
-  t.match(unknown.problems, ['TANDEM_USER: "nobody-known" is not accepted: /etc/passwd has no user "nobody-known"']);
+  t.match(unknown.problems, [
+    'TANDEM_USER: "nobody-known" is not accepted; there is no user "nobody-known" in /etc/passwd',
+  ]);
   t.notOk(existsSync('/home/app'));
 });

@@ -124,7 +124,7 @@ class Writer {
       command: this.#command(process.command),
       working_dir: this.#text('directory', process.cwd),
       user: user && `${user.uid}:${user.gid}`,
-      group_add: user && user.groups.length > 0 ? user.groups.map(String) : undefined,
+      group_add: this.#addedGroups(),
       no_new_privileges: noNewPrivileges ? true : undefined,
       hint: hint === undefined ? undefined : this.#text('hint', hint),
       ...this.#environment(),
@@ -138,6 +138,13 @@ class Writer {
       stop_grace_period: stopGraceMs === undefined ? undefined : formatDuration(stopGraceMs),
       forward_signals: this.#forwarded(),
     });
+  }
+
+  /** The primary group is one of them by itself. */
+  #addedGroups(): Optional<readonly string[]> {
+    const { user } = this.#spec.process;
+    const groups = user?.groups.filter((group) => group !== user.gid) ?? [];
+    return groups.length > 0 ? groups.map(String) : undefined;
   }
 
   #forwarded(): unknown {

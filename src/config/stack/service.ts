@@ -8,12 +8,12 @@ import {
   type RestartPolicy,
   type ServiceSpec,
 } from '../../core/spec.ts';
+import { findUser } from '../users.ts';
 import type { Complaints } from './complaints.ts';
 import { environmentOf, type Sources } from './environment.ts';
 import type { HealthcheckInput, ReadyInput, ServiceInput } from './keys.ts';
 import type { Path } from './located.ts';
 import { questionOf, timingOf } from './probes.ts';
-import { findUser } from './user.ts';
 
 /** A service as it was written. */
 export interface Written {
@@ -97,7 +97,7 @@ function userOf({ path, input: { user, group_add: groups = [] } }: Written, { co
     return undefined;
   }
   const found = findUser(user, groups, etc);
-  if ('user' in found) return found.user;
+  if ('identity' in found) return found.identity;
   complaints.at([...path, 'user'], `${JSON.stringify(user)} is not accepted; ${found.problem}`);
   return undefined;
 }

@@ -194,12 +194,12 @@ t.test('users by name and number, with Docker’s rules for groups', async (t) =
     group: 'root:x:0:\napp:x:1001:\nmedia:x:44:app,other\ndocker:x:999:\n',
   });
   const user = async (keys: string) => (await specIn(withKeys(`command: x\n${keys}`), { etc })).process.user;
-  t.same(await user('user: app'), { uid: 1000, gid: 1001, groups: [44] });
-  t.same(await user('user: 1000'), { uid: 1000, gid: 1001, groups: [44] });
-  t.same(await user('user: app:docker'), { uid: 1000, gid: 999, groups: [] });
-  t.same(await user('user: "1000:1000"'), { uid: 1000, gid: 1000, groups: [] });
-  t.same(await user('user: 4242'), { uid: 4242, gid: 0, groups: [] });
-  t.same(await user('user: app\ngroup_add: [docker, 7]'), { uid: 1000, gid: 1001, groups: [44, 999, 7] });
+  t.same(await user('user: app'), { uid: 1000, gid: 1001, groups: [1001, 44] });
+  t.same(await user('user: 1000'), { uid: 1000, gid: 1001, groups: [1001, 44] });
+  t.same(await user('user: app:docker'), { uid: 1000, gid: 999, groups: [999] });
+  t.same(await user('user: "1000:1000"'), { uid: 1000, gid: 1000, groups: [1000] });
+  t.same(await user('user: 4242'), { uid: 4242, gid: 0, groups: [0] });
+  t.same(await user('user: app\ngroup_add: [docker, 7]'), { uid: 1000, gid: 1001, groups: [1001, 44, 999, 7] });
 });
 
 t.test('databases, addresses and JSON are asked without a process', async (t) => {

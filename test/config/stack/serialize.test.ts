@@ -168,11 +168,9 @@ const environment = fc.dictionary(variableName, plainText, { maxKeys: 6 }).chain
     return { ...(inherits ? inherited : {}), ...Object.fromEntries(own) } as Record<string, string>;
   }),
 );
-const identity = fc.record({
-  uid: fc.nat(70_000),
-  gid: fc.nat(70_000),
-  groups: fc.uniqueArray(fc.nat(70_000), { maxLength: 3 }),
-});
+const identity = fc
+  .record({ uid: fc.nat(70_000), gid: fc.nat(70_000), others: fc.uniqueArray(fc.nat(70_000), { maxLength: 3 }) })
+  .map(({ uid, gid, others }) => ({ uid, gid, groups: [...new Set([gid, ...others])] }));
 const processSpec = merged(
   fc.record({
     command,

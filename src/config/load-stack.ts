@@ -4,7 +4,8 @@
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { ConfigError, type Problem } from '../core/errors.ts';
+import type { Problem } from '../core/errors.ts';
+import { joinRequirements, noRequirements } from '../core/requirements.ts';
 import type { ConfigChoice, Wanted } from './choose-config.ts';
 import type { RunConfig } from './config.ts';
 import { contradictions } from './contradictions.ts';
@@ -13,7 +14,7 @@ import { secretHider } from './mask.ts';
 import { nearest } from './nearest.ts';
 import { requirementsOf } from './requirements.ts';
 import { readSecretFiles } from './secret-files.ts';
-import { parseStack, type Stack } from './stack/stack.ts';
+import { type ReadStack, readStack, type Stack, type StackContext } from './stack/stack.ts';
 import { stopShares } from './stop-shares.ts';
 import { collectTexts, refused } from './texts.ts';
 import { isForEveryRun, parseValues, variableNames } from './variables.ts';
@@ -43,17 +44,19 @@ export async function loadStack(
   const texts = Object.fromEntries(variableNames.filter(isForEveryRun).map((name) => [name, all.texts[name]]));
   const parsed = parseValues(texts);
   const profiles = [...('values' in parsed ? (parsed.values.TANDEM_PROFILES ?? []) : []), ...wanted.profiles];
-  const read = await readStack(resolve(cwd, choice.name), choice, { environment, profiles });
+  const read = await readChosen(resolve(cwd, choice.name), choice, { environment, profiles });
   const problems = [
     ...secrets.problems,
     ...('refusals' in parsed ? parsed.refusals.map((refusal) => refused(all, refusal)) : []),
     ...('values' in parsed ? contradictions(parsed.values, all.subjects) : []),
-    ...('stack' in read ? unknownServices(read.stack, wanted.only) : read.problems),
+    ...read.problems,
+    ...(read.stack ? unknownServices(read.stack, wanted.only) : []),
   ];
-  const requirements = requirementsOf(all, cwd);
-  const unmet = (await surroundings.survey?.({ requirements, environment, user: undefined })) ?? [];
-  if (problems.length > 0 || !('values' in parsed) || !('stack' in read)) {
-    const hide = secretHider(secrets.secrets);
+  const hidden = [...secrets.secrets, ...read.secrets];
+  const requirements = joinRequirements(requirementsOf(all, cwd), read.requirements);
+  const unmet = (await surroundings.survey?.({ requirements, environment: read.variables, user: undefined })) ?? [];
+  if (problems.length > 0 || !('values' in parsed) || !read.stack) {
+    const hide = secretHider(hidden);
     return {
       problems: [...problems, ...unmet].map((problem) => ({ ...problem, message: hide(problem.message) })),
     };
@@ -69,7 +72,7 @@ export async function loadStack(
       stop: { timeoutMs, drainDelayMs: values.TANDEM_DRAIN_DELAY },
       environment: given,
       secretNames,
-      secrets: secrets.secrets,
+      secrets: hidden,
       requirements,
       unmet,
       remarks: [...remarks, ...read.stack.remarks],
@@ -77,19 +80,15 @@ export async function loadStack(
   };
 }
 
-type Read = { readonly stack: Stack } | Refused;
-
-async function readStack(path: string, choice: ConfigChoice, context: Parameters<typeof parseStack>[1]): Promise<Read> {
+async function readChosen(path: string, choice: ConfigChoice, context: StackContext): Promise<ReadStack> {
   const bytes = readBytes(path);
-  if (typeof bytes === 'string') {
-    return { problems: [{ subject: choice.namedBy, message: `${JSON.stringify(choice.name)} ${bytes}` }] };
-  }
-  try {
-    return { stack: await parseStack({ path, shownAs: choice.name, bytes }, context) };
-  } catch (error) {
-    if (error instanceof ConfigError) return { problems: error.problems };
-    throw error;
-  }
+  if (typeof bytes !== 'string') return readStack({ path, shownAs: choice.name, bytes }, context);
+  return {
+    problems: [{ subject: choice.namedBy, message: `${JSON.stringify(choice.name)} ${bytes}` }],
+    requirements: noRequirements,
+    variables: context.environment,
+    secrets: [],
+  };
 }
 
 /** One byte more than is accepted is enough to see that it is too much. */

@@ -33,3 +33,13 @@ export interface RequiredDirectory {
 }
 
 export const noRequirements: Requirements = { env: [], files: [], directories: [], commands: [] };
+
+/** All of several. */
+export function joinRequirements(...all: readonly Requirements[]): Requirements {
+  return {
+    env: all.flatMap(({ env }) => env),
+    files: all.flatMap(({ files }) => files),
+    directories: all.flatMap(({ directories }) => directories),
+    commands: all.flatMap(({ commands }) => commands),
+  };
+}

@@ -42,12 +42,25 @@ export function whyNotUsable(directory: RequiredDirectory, user: UserSpec | unde
   const stats = look(path);
   if (!stats) return create ? whyNotMakeable(path) : 'does not exist';
   if (!stats.isDirectory()) return 'is no directory';
+  const fixed = whyFixed(directory, stats);
+  if (fixed) return fixed;
   if (!isRoot()) return refusal(path) && `is not writable by uid ${process.getuid?.()}: ${describe(stats)}`;
   if (refusal(path) === 'EROFS') return 'is on a read-only file system';
   const closed = user && closedAbove(path, user);
   if (closed) return closed;
   if (!ownerFor(directory, user, stats) || !isSystems(realpathSync(path))) return undefined;
   return `belongs to the system and is not writable by uid ${user?.uid ?? directory.owner?.uid}: ${describe(stats)}`;
+}
+
+/** Why it cannot get the mode that it must have. */
+function whyFixed({ path, mode }: RequiredDirectory, stats: Stats): string | undefined {
+  if (mode === undefined || (stats.mode & 0o7777) === mode) return undefined;
+  const wanted = `must have mode ${mode.toString(8)}, and`;
+  if (isRoot())
+    return isSystems(realpathSync(path)) ? `${wanted} belongs to the system: ${describe(stats)}` : undefined;
+  return stats.uid === process.getuid?.()
+    ? undefined
+    : `${wanted} is not uid ${process.getuid?.()}'s: ${describe(stats)}`;
 }
 
 /** The nearest directory above that is there decides. */

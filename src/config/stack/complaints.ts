@@ -36,6 +36,16 @@ export class Complaints {
     this.#settled.add(placeText(this.#file, positionOf(this.#root, path)));
   }
 
+  /** Whether it is told already that there is no value at a path. */
+  isSettled(path: Path): boolean {
+    return this.#settled.has(placeText(this.#file, positionOf(this.#root, path)));
+  }
+
+  /** What the key or the element at a path is called in a message: where it stands, and its path. */
+  subjectOf(path: Path): string {
+    return `${placeText(this.#file, positionOf(this.#root, path))}: ${pathText(path)}`;
+  }
+
   /** Something about the key or the element at a path. A shared part is complained about once. */
   at(path: Path, message: string): void {
     const at = positionOf(this.#root, path);

@@ -361,13 +361,23 @@ export const serviceKeys = {
 
 export const fileKeys = {
   path: { accepts: text('a path'), default: '', required: true, ours: true, effect: 'the file' },
-  format: { accepts: oneOf('json', 'yaml'), default: 'not looked at', ours: true, effect: 'its content must be valid' },
+  format: {
+    accepts: oneOf('json', 'yaml'),
+    default: 'by the end of its name: .json, .yaml, .yml',
+    ours: true,
+    effect: 'its content must be valid',
+  },
 } as const satisfies KeyTable;
 
 export const directoryKeys = {
   path: { accepts: text('a path'), default: '', required: true, ours: true, effect: 'the directory' },
-  owner: { accepts: text('uid, uid:gid, or names'), default: 'as it is', ours: true, effect: 'who it must belong to' },
-  mode: { accepts: mode, default: 'as it is', ours: true, effect: 'its permissions, in octal' },
+  owner: {
+    accepts: text('uid, uid:gid, or names'),
+    default: 'as it is',
+    ours: true,
+    effect: 'whose it must be, with all that is in it; root makes it so, others do not look',
+  },
+  mode: { accepts: mode, default: 'as it is', ours: true, effect: 'its permissions, in octal; made so' },
   create: { accepts: bool, default: 'false', ours: true, effect: 'true: it is made where it is missing' },
 } as const satisfies KeyTable;
 
@@ -382,7 +392,7 @@ export const preflightKeys = {
     accepts: list(text('a name'), 'a list of names'),
     default: 'none',
     ours: true,
-    effect: 'variables that must be set and not empty',
+    effect: "variables that must be set and not empty, in tandem's environment or in .env beside the file",
   },
   files: {
     accepts: pathOr(fileKeys, 'a path, or a map with path and format'),
@@ -400,7 +410,7 @@ export const preflightKeys = {
     accepts: list(text('a command'), 'a list of commands'),
     default: 'none',
     ours: true,
-    effect: 'programs that must be there and executable',
+    effect: 'programs that must be there and executable: names in PATH, or paths',
   },
 } as const satisfies KeyTable;
 

@@ -2,20 +2,23 @@
  * A tandem.yaml, read: from its bytes to the services it describes. Reads the files that it names (`.env` beside it, env files,
  * `/etc/passwd`), writes none, starts nothing. Everything that is wrong is told at once, with its place.
  */
-import { dirname, join, resolve } from 'node:path';
-import { ConfigError, type Problem } from '../../core/errors.ts';
+import { dirname, join } from 'node:path';
+import type { Problem } from '../../core/errors.ts';
 import { awaitFirst, type ExternalSpec } from '../../core/external.ts';
+import { noRequirements, type Requirements } from '../../core/requirements.ts';
 import type { ServiceSpec } from '../../core/spec.ts';
 import type { Environment, Remark } from '../config.ts';
 import { parseDependencyUrl, uniqueNames } from '../dependency-url.ts';
+import { looksSecret } from '../mask.ts';
 import { nearest } from '../nearest.ts';
 import { Complaints, placeText } from './complaints.ts';
 import { dependenciesOf } from './dependencies.ts';
 import { readVariables } from './environment.ts';
 import { interpolateTree, type Lookup } from './interpolate.ts';
-import { type PreflightInput, type ServiceInput, serviceKeys, stackKeys } from './keys.ts';
+import { type ServiceInput, serviceKeys, stackKeys } from './keys.ts';
 import { type Located, type LocatedMap, type Path, partAt, positionOf } from './located.ts';
 import type { KeyTable } from './object.ts';
+import { preflightOf } from './preflight.ts';
 import { readYaml } from './read-yaml.ts';
 import { refusedServiceKeys, refusedTopKeys } from './refused.ts';
 import { specOf, type Written } from './service.ts';
@@ -37,42 +40,45 @@ export interface StackContext {
   readonly etc?: string | undefined;
 }
 
-/** What must be there before anything starts; every path is absolute. */
-export interface Preflight {
-  /** Variables that must be set and not empty. */
-  readonly env: readonly string[];
-  readonly files: readonly { readonly path: string; readonly format?: 'json' | 'yaml' }[];
-  readonly directories: readonly {
-    readonly path: string;
-    /** `uid`, `uid:gid`, or names. */
-    readonly owner?: string;
-    /** Permission bits. */
-    readonly mode?: number;
-    readonly create: boolean;
-  }[];
-  readonly commands: readonly string[];
-}
-
 export interface Stack {
   readonly name: string | undefined;
   /** Those of active profiles, and before them what is waited for. */
   readonly specs: readonly ServiceSpec[];
-  readonly preflight: Preflight;
   readonly remarks: readonly Remark[];
 }
 
-/** @throws ConfigError with all problems at once */
-export async function parseStack(file: StackFile, context: StackContext): Promise<Stack> {
+/** What came of a file. */
+export interface ReadStack {
+  /** Absent if anything is wrong. */
+  readonly stack?: Stack;
+  readonly problems: readonly Problem[];
+  /** What must be there before anything starts, as far as it can be read: what is missing is told with what is wrong. */
+  readonly requirements: Requirements;
+  /** The variables that the file may refer to: tandem's environment, and below it `.env` beside the file. */
+  readonly variables: Environment;
+  /** Not to be shown: what went into the requirements' own texts. */
+  readonly secrets: readonly string[];
+}
+
+/** Reads it; throws nothing, whatever is in it. */
+export async function readStack(file: StackFile, context: StackContext): Promise<ReadStack> {
+  const { environment } = context;
+  const nothing = { requirements: noRequirements, variables: environment, secrets: [] };
   const { root: raw, problems } = await readYaml(file.bytes);
-  if (!raw)
-    throw new ConfigError(problems.map(({ at, message }) => ({ subject: placeText(file.shownAs, at), message })));
+  if (!raw) {
+    return {
+      ...nothing,
+      problems: problems.map(({ at, message }) => ({ subject: placeText(file.shownAs, at), message })),
+    };
+  }
   if (raw.kind !== 'map') {
     const message = `a ${raw.kind === 'list' ? 'list' : 'text'} is not accepted; accepted: a map with "services"`;
-    throw new ConfigError([{ subject: placeText(file.shownAs, raw.at), message }]);
+    return { ...nothing, problems: [{ subject: placeText(file.shownAs, raw.at), message }] };
   }
   const directory = dirname(file.path);
   const dotenv = await readDotenv(directory);
-  const lookup: Lookup = (name) => own(context.environment, name) ?? own(dotenv.values, name);
+  const variables: Environment = { ...dotenv.values, ...environment };
+  const lookup: Lookup = (name) => (Object.hasOwn(variables, name) ? variables[name] : undefined);
   const { root, remarks, unmet } = withoutVariables(raw, lookup, file);
   const complaints = new Complaints(file.shownAs, root);
   for (const { path, message } of unmet) complaints.missing(path, message);
@@ -82,26 +88,28 @@ export async function parseStack(file: StackFile, context: StackContext): Promis
   const specs: ServiceSpec[] = [];
   for (const written of services.values()) {
     if (!written.isActive) continue;
-    const { environment } = context;
     const dependsOn = depends.needs.get(written.name) ?? {};
     const spec = await specOf(written, { complaints, dependsOn, directory, environment, lookup, etc: context.etc });
     if (spec) specs.push(spec);
   }
   const waits = readWaits(complaints, [...services.keys()]);
-  const preflight = preflightOf(complaints.parse(stackKeys.preflight.accepts, ['preflight']) ?? {}, directory);
+  const requirements = preflightOf(complaints, { directory, etc: context.etc });
   const name = complaints.parse(stackKeys.name.accepts, ['name']);
-  const all: readonly Problem[] = [...dotenv.problems, ...complaints.problems];
-  if (all.length > 0) throw new ConfigError(all);
+  const problemsOfAll = [...dotenv.problems, ...complaints.problems];
+  const read = { problems: problemsOfAll, requirements, variables, secrets: secretsOf(root, variables) };
+  if (read.problems.length > 0) return read;
   return {
-    name,
-    specs: awaitFirst(specs, waits),
-    preflight,
-    remarks: [
-      ...remarks,
-      ...depends.remarks,
-      ...unusedProfiles(services, context.profiles),
-      ...(root.entries.has('version') ? [obsoleteVersion] : []),
-    ],
+    ...read,
+    stack: {
+      name,
+      specs: awaitFirst(specs, waits),
+      remarks: [
+        ...remarks,
+        ...depends.remarks,
+        ...unusedProfiles(services, context.profiles),
+        ...(root.entries.has('version') ? [obsoleteVersion] : []),
+      ],
+    },
   };
 }
 
@@ -111,16 +119,26 @@ const obsoleteVersion: Remark = {
   facts: {},
 };
 
-function own(environment: Environment, name: string): string | undefined {
-  return Object.hasOwn(environment, name) ? environment[name] : undefined;
-}
-
 /** The file for variables in the file itself, as Compose has it. It reaches no service. */
 async function readDotenv(directory: string) {
   const path = join(directory, '.env');
   const { values, problem } = await readVariables(path, 'dotenv');
   const isProblem = problem !== undefined && problem !== 'ENOENT';
   return { values, problems: isProblem ? [{ subject: path, message: `cannot be read: ${problem}` }] : [] };
+}
+
+/** Paths are shown where they are not found, whatever went into them. */
+function secretsOf(root: Located, variables: Environment): string[] {
+  const preflight = partAt(root, ['preflight']);
+  if (!preflight || !holdsSecret(preflight)) return [];
+  return Object.entries(variables).flatMap(([name, value]) => (looksSecret(name) ? [value] : []));
+}
+
+function holdsSecret(part: Located): boolean {
+  if (part.kind === 'scalar') return part.isSecret === true;
+  return part.kind === 'list'
+    ? part.items.some(holdsSecret)
+    : [...part.entries.values()].some(({ value }) => holdsSecret(value));
 }
 
 /** The tree with its variables replaced; what nobody reads is left alone. */
@@ -256,16 +274,4 @@ function readWaits(complaints: Complaints, taken: readonly string[]): ExternalSp
     taken,
   );
   return found.map(({ probe }, index) => ({ name: names[index] ?? '', probe, timeoutMs: timeout }));
-}
-
-function preflightOf(
-  { env = [], files = [], directories = [], commands = [] }: PreflightInput,
-  base: string,
-): Preflight {
-  return {
-    env,
-    files: files.map((file) => ({ ...file, path: resolve(base, file.path) })),
-    directories: directories.map(({ create = false, ...one }) => ({ ...one, create, path: resolve(base, one.path) })),
-    commands,
-  };
 }

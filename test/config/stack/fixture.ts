@@ -1,6 +1,6 @@
 /** A tandem.yaml for a test, and what becomes of it. */
 import { join } from 'node:path';
-import { parseStack, type Stack } from '../../../src/config/stack/stack.ts';
+import { type ReadStack, readStack, type Stack } from '../../../src/config/stack/stack.ts';
 import { ConfigError } from '../../../src/core/errors.ts';
 import type { ServiceSpec } from '../../../src/core/spec.ts';
 
@@ -13,11 +13,18 @@ export interface Around {
   readonly shownAs?: string;
 }
 
-/** The stack that a text describes. */
-export function parse(text: string | Uint8Array, around: Around = {}): Promise<Stack> {
+/** What becomes of a text. */
+export function read(text: string | Uint8Array, around: Around = {}): Promise<ReadStack> {
   const { environment = {}, profiles = [], directory = '/nowhere', etc, shownAs = 'tandem.yaml' } = around;
   const bytes = typeof text === 'string' ? Buffer.from(text) : text;
-  return parseStack({ path: join(directory, shownAs), shownAs, bytes }, { environment, profiles, etc });
+  return readStack({ path: join(directory, shownAs), shownAs, bytes }, { environment, profiles, etc });
+}
+
+/** The stack that a text describes. */
+export async function parse(text: string | Uint8Array, around: Around = {}): Promise<Stack> {
+  const { stack, problems } = await read(text, around);
+  if (!stack) throw new ConfigError(problems);
+  return stack;
 }
 
 /** The spec of its only service, or of the named one. */
@@ -30,11 +37,6 @@ export async function specIn(text: string, around: Around = {}, name?: string): 
 
 /** `FILE:LINE:COLUMN: message` for all that is wrong; nothing if it is accepted. */
 export async function complaintsOf(text: string | Uint8Array, around: Around = {}): Promise<readonly string[]> {
-  try {
-    await parse(text, around);
-    return [];
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    return error.problems.map(({ subject, message }) => `${subject}: ${message}`);
-  }
+  const { problems } = await read(text, around);
+  return problems.map(({ subject, message }) => `${subject}: ${message}`);
 }

@@ -1,9 +1,8 @@
 /** Every short form says the same as its long one. */
-import { join } from 'node:path';
 import t from 'tap';
 import { defaultTiming, noRestart } from '../../../src/core/spec.ts';
 import { scratchDir } from '../fixture.ts';
-import { type Around, parse, specIn } from './fixture.ts';
+import { type Around, parse, read, specIn } from './fixture.ts';
 
 /** A service `a` with these keys, and what else the file has. */
 const withKeys = (keys: string, rest = '') => `services:\n  a:\n${indent(keys)}\n${rest}`;
@@ -246,22 +245,55 @@ t.test('an external service is waited for, and may be called healthy or complete
   }
 });
 
-t.test('preflight is data with absolute paths', async (t) => {
+t.test('B20 preflight is data with absolute paths, each with its place', async (t) => {
+  const etc = t.testdir({ passwd: 'app:x:1000:1001::/:\n', group: '' });
   const text = `
 services: {a: {command: x}}
 preflight:
   env: [KEY]
   files: [conf.json, {path: /etc/c.yaml, format: yaml}]
   directories: [data, {path: /var/x, owner: app, mode: 0750, create: yes}]
-  commands: [psql]
+  commands: [psql, bin/tool]
 `;
-  t.same((await parse(text)).preflight, {
-    env: ['KEY'],
-    files: [{ path: join('/nowhere', 'conf.json') }, { path: '/etc/c.yaml', format: 'yaml' }],
-    directories: [
-      { path: '/nowhere/data', create: false },
-      { path: '/var/x', owner: 'app', mode: 0o750, create: true },
+  const owner = { uid: 1000, gid: 1001, groups: [1001] };
+  t.same((await read(text, { etc })).requirements, {
+    env: [{ subject: 'tandem.yaml:4:9: preflight.env[0]', name: 'KEY' }],
+    files: [
+      { subject: 'tandem.yaml:5:11: preflight.files[0]', path: '/nowhere/conf.json' },
+      { subject: 'tandem.yaml:5:22: preflight.files[1]', path: '/etc/c.yaml', format: 'yaml' },
     ],
-    commands: ['psql'],
+    directories: [
+      { subject: 'tandem.yaml:6:17: preflight.directories[0]', path: '/nowhere/data', create: false },
+      { subject: 'tandem.yaml:6:23: preflight.directories[1]', path: '/var/x', owner, mode: 0o750, create: true },
+    ],
+    commands: [
+      { subject: 'tandem.yaml:7:14: preflight.commands[0]', command: 'psql' },
+      { subject: 'tandem.yaml:7:20: preflight.commands[1]', command: '/nowhere/bin/tool' },
+    ],
   });
+});
+
+t.test('B20 what is broken in preflight hides nothing else of it; a missing variable is told once', async (t) => {
+  const text = (files: string) => `services: {a: {command: x}}\npreflight: {env: [KEY], files: ${files}}`;
+  const broken = await read(text('[{path: a, format: xml}]'));
+  t.match(broken, {
+    problems: [{ message: /^preflight.files\[0\].format/ }],
+    requirements: { env: [{ name: 'KEY' }] },
+  });
+  for (const missing of ['["${X:?}/a", b]', '[{path: "${X:?}/a"}, b]']) {
+    const { problems, requirements } = await read(text(missing));
+    t.match(problems, [{ message: 'the variable X is not set' }]);
+    t.match(requirements.files, [{ path: '/nowhere/b' }]);
+    t.equal(requirements.files.length, 1);
+  }
+});
+
+t.test('B20 variables for the file: tandem’s own, below them .env beside it', async (t) => {
+  const directory = t.testdir({ '.env': 'A=file\nB=file\nTOKEN=hunter2\n' });
+  const around = { directory, environment: { A: '', HOME: '/root' } };
+  const text = 'services: {a: {command: x}}\npreflight: {files: ["$TOKEN/x"]}';
+  const { variables, secrets } = await read(text, around);
+  t.same(variables, { A: '', B: 'file', TOKEN: 'hunter2', HOME: '/root' });
+  t.same(secrets, ['hunter2']);
+  t.same((await read('services: {a: {command: x}}', around)).secrets, []);
 });

@@ -38,7 +38,7 @@ async function planStack(surroundings: Surroundings, choice: ConfigChoice, wante
   const { selectServices } = await import('../presets/index.ts');
   const loaded = await loadStack(surroundings, choice, wanted);
   if ('problems' in loaded) throw new ConfigError(loaded.problems);
-  const { config, stack } = loaded;
+  const { config, stack, user } = loaded;
   // What the file waits for and WAIT_FOR does, too, is waited for once.
   const waits = config.waits.filter(({ name }) => stack.specs.every((spec) => spec.name !== name));
   const plan = makePlan(selectServices(awaitFirst(stack.specs, waits), wanted.only));
@@ -47,7 +47,7 @@ async function planStack(surroundings: Surroundings, choice: ConfigChoice, wante
     plan,
     remarks: config.remarks,
     hide: secretHider(config.secrets),
-    prepare: async () => meet(config.requirements, undefined),
+    prepare: async () => meet(config.requirements, user),
   };
 }
 

@@ -6,6 +6,7 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Problem } from '../core/errors.ts';
 import { joinRequirements, noRequirements } from '../core/requirements.ts';
+import type { UserSpec } from '../core/spec.ts';
 import type { ConfigChoice, Wanted } from './choose-config.ts';
 import type { RunConfig } from './config.ts';
 import { contradictions } from './contradictions.ts';
@@ -17,11 +18,14 @@ import { readSecretFiles } from './secret-files.ts';
 import { type ReadStack, readStack, type Stack, type StackContext } from './stack/stack.ts';
 import { stopShares } from './stop-shares.ts';
 import { collectTexts, refused } from './texts.ts';
+import { defaultUser } from './users.ts';
 import { isForEveryRun, parseValues, variableNames } from './variables.ts';
 
 export interface LoadedStack {
   readonly config: RunConfig;
   readonly stack: Stack;
+  /** Whom directories are made ready for. Absent: whoever tandem is. */
+  readonly user: UserSpec | undefined;
 }
 
 export interface Refused {
@@ -44,7 +48,15 @@ export async function loadStack(
   const texts = Object.fromEntries(variableNames.filter(isForEveryRun).map((name) => [name, all.texts[name]]));
   const parsed = parseValues(texts);
   const profiles = [...('values' in parsed ? (parsed.values.TANDEM_PROFILES ?? []) : []), ...wanted.profiles];
-  const read = await readChosen(resolve(cwd, choice.name), choice, { environment, profiles });
+  const { self } = surroundings;
+  const isUserRefused = 'refusals' in parsed && parsed.refusals.some((refusal) => refusal.name === 'TANDEM_USER');
+  const byDefault = defaultUser(isUserRefused ? undefined : texts['TANDEM_USER'], self);
+  const read = await readChosen(resolve(cwd, choice.name), choice, {
+    environment,
+    profiles,
+    self,
+    user: byDefault.user,
+  });
   const problems = [
     ...secrets.problems,
     ...('refusals' in parsed ? parsed.refusals.map((refusal) => refused(all, refusal)) : []),
@@ -54,7 +66,9 @@ export async function loadStack(
   ];
   const hidden = [...secrets.secrets, ...read.secrets];
   const requirements = joinRequirements(requirementsOf(all, cwd), read.requirements);
-  const unmet = (await surroundings.survey?.({ requirements, environment: read.variables, user: undefined })) ?? [];
+  const user = byDefault.user?.identity ?? read.user;
+  const missing = await surroundings.survey?.({ requirements, environment: read.variables, user });
+  const unmet = [...byDefault.problems, ...(missing ?? [])];
   if (problems.length > 0 || !('values' in parsed) || !read.stack) {
     const hide = secretHider(hidden);
     return {
@@ -66,6 +80,7 @@ export async function loadStack(
   const { timeoutMs, remarks } = stopShares(wishes);
   return {
     stack: read.stack,
+    user,
     config: {
       ...assembleRun(values, surroundings),
       source: { kind: 'config', name: choice.name, reason: choice.reason },
@@ -75,7 +90,7 @@ export async function loadStack(
       secrets: hidden,
       requirements,
       unmet,
-      remarks: [...remarks, ...read.stack.remarks],
+      remarks: [...remarks, ...byDefault.remarks, ...read.stack.remarks],
     },
   };
 }

@@ -12,6 +12,8 @@ import type { Remark, ServiceUser } from './config.ts';
 export interface Self {
   readonly uid: number;
   readonly gid: number;
+  /** Supplementary ones. */
+  readonly groups: readonly number[];
   /** Of CAP_SETUID, CAP_SETGID and CAP_KILL those that it does not have. */
   readonly missingCapabilities: readonly string[];
 }
@@ -87,6 +89,14 @@ export function whyNotAs({ uid, gid }: UserSpec, self: Self): string | undefined
   // Another group of root's own takes less.
   const missing = self.missingCapabilities.filter((name) => uid !== self.uid || name === 'CAP_SETGID');
   return missing.length === 0 ? undefined : `without ${missing.join(', ')}; add them, or start tandem as that user`;
+}
+
+/** The same for groups that were asked for by name: who stays who tandem is may keep tandem's groups only. */
+export function whyNotIn(added: readonly number[], self: Self): string | undefined {
+  const mayChange = self.uid === 0 && !self.missingCapabilities.includes('CAP_SETGID');
+  const lost = added.filter((group) => group !== self.gid && !self.groups.includes(group));
+  if (mayChange || lost.length === 0) return undefined;
+  return `cannot add ${lost.join(', ')} without CAP_SETGID; add the groups to tandem's own`;
 }
 
 /** Who the services are that say nothing of it. */

@@ -197,7 +197,8 @@ export const variables = {
     owner: 'tandem',
     unset: "tandem's own",
     unit: '',
-    effect: 'who the services are where tandem is root: name or uid, also user:group; without effect where it is not',
+    effect:
+      'who the services are where tandem is root: name or uid, also user:group; without effect where it is not; user: of a tandem.yaml wins',
   },
   TANDEM_FILE_VARS: {
     accepts: variableList,
@@ -493,7 +494,7 @@ export const variableNames = Object.keys(variables) as VariableName[];
 
 /** Those that every run goes by; the others are for the presets. */
 export function isForEveryRun(name: VariableName): boolean {
-  return /^(TANDEM_(?!PRESET|DATA_DIR|USER)|HEALTHCHECK_|WAIT_FOR|REQUIRE_)/.test(name);
+  return /^(TANDEM_(?!PRESET|DATA_DIR)|HEALTHCHECK_|WAIT_FOR|REQUIRE_)/.test(name);
 }
 
 /** The row of one variable. */

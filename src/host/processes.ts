@@ -16,6 +16,7 @@ import { type Guardian, makeGuardian } from './guardian.ts';
 import { openLaunchReport } from './launch-report.ts';
 import { type Native, native } from './native.ts';
 import { followChild } from './running-process.ts';
+import { ownIdentity } from './self.ts';
 
 /** Where the output of all services goes. */
 export interface Output {
@@ -195,9 +196,9 @@ function takeOnly({ uid, gid }: UserSpec): { uid: number; gid: number } {
 
 /** Nothing to take if it is tandem's own already and tandem may not change it anyway. */
 function identityToTake(user: UserSpec | undefined): UserSpec | undefined {
-  const uid = process.getuid?.();
-  const isOwn = uid !== 0 && user?.uid === uid && user?.gid === process.getgid?.();
-  return isOwn ? undefined : user;
+  const self = user && ownIdentity();
+  if (!self || user.uid !== self.uid || user.gid !== self.gid) return user;
+  return self.uid !== 0 || self.missingCapabilities.includes('CAP_SETGID') ? undefined : user;
 }
 
 /** Node throws some errors of a spawn and emits others. */

@@ -7,6 +7,8 @@ const neededCapabilities = { CAP_SETUID: 7, CAP_SETGID: 6, CAP_KILL: 5 } as cons
 export interface Self {
   readonly uid: number;
   readonly gid: number;
+  /** Supplementary ones. */
+  readonly groups: readonly number[];
   /** Of CAP_SETUID, CAP_SETGID and CAP_KILL those that are missing; read when it is asked for. */
   readonly missingCapabilities: readonly string[];
 }
@@ -18,6 +20,7 @@ export function ownIdentity(): Self | undefined {
   return {
     uid,
     gid,
+    groups: process.getgroups?.() ?? [],
     get missingCapabilities() {
       return missingCapabilities();
     },

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import t from 'tap';
-import { defaultUser, findUser, type Self, whyNotAs } from '../../src/config/users.ts';
+import { defaultUser, findUser, type Self, whyNotAs, whyNotIn } from '../../src/config/users.ts';
 
 const files = {
   passwd:
@@ -35,13 +35,18 @@ t.test('B23 users as docker run --user takes them', async (t) => {
   t.match(findUser('app', ['none'], etc), { problem: 'there is no group "none"' });
 });
 
-const root: Self = { uid: 0, gid: 0, missingCapabilities: [] };
+const root: Self = { uid: 0, gid: 0, groups: [0], missingCapabilities: [] };
 
 t.test('B23 who may become whom', async (t) => {
   const user = (uid: number, gid: number) => ({ uid, gid, groups: [gid] });
   const bounded: Self = { ...root, missingCapabilities: ['CAP_SETUID', 'CAP_KILL'] };
   const noGroups: Self = { ...root, missingCapabilities: ['CAP_SETGID'] };
-  const other: Self = { uid: 1000, gid: 1001, missingCapabilities: ['CAP_SETUID', 'CAP_SETGID', 'CAP_KILL'] };
+  const other: Self = {
+    uid: 1000,
+    gid: 1001,
+    groups: [44],
+    missingCapabilities: ['CAP_SETUID', 'CAP_SETGID', 'CAP_KILL'],
+  };
   t.equal(whyNotAs(user(1000, 1001), root), undefined);
   t.match(
     whyNotAs(user(1000, 1001), bounded),
@@ -55,6 +60,14 @@ t.test('B23 who may become whom', async (t) => {
     whyNotAs(user(1000, 5), other),
     /^without root \(tandem is uid 1000\); start tandem as root, or as that user$/,
   );
+});
+
+t.test('B23 groups that were asked for', async (t) => {
+  const other: Self = { uid: 1000, gid: 1001, groups: [44], missingCapabilities: ['CAP_SETGID'] };
+  t.equal(whyNotIn([44, 1001], other), undefined, 'has them');
+  t.match(whyNotIn([44, 5], other), 'cannot add 5 without CAP_SETGID');
+  t.match(whyNotIn([5], { ...root, missingCapabilities: ['CAP_SETGID'] }), 'cannot add 5 without CAP_SETGID');
+  t.equal(whyNotIn([5], root), undefined);
 });
 
 t.test('B23 TANDEM_USER: of effect for root alone', async (t) => {

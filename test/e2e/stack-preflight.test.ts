@@ -1,5 +1,5 @@
 /** What a tandem.yaml wants there before anything starts, and who its services are. */
-import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import { makeDirectory, processesOf } from '../fixtures/e2e-run-pair.ts';
@@ -155,4 +155,100 @@ test('B23 a mode that cannot be given is told before anything is made', async (t
     'preflight.directories[0]: "/tmp" must have mode 700, and is not uid 4321\'s: owner 0, mode 1777',
   ]);
   t.equal(statSync('/tmp').mode & 0o7777, 0o1777);
+});
+
+// Users
+
+const accounts: Variables = {
+  passwd: 'root:x:0:0:root:/root:/bin/sh\napp:x:4321:4322::/home/app:/bin/sh\nweb:x:4331:4332::/home/web:/bin/sh\n',
+  group: 'root:x:0:\napp:x:4322:\nlogs:x:4400:app\n',
+};
+
+/** Words that run the rest in a mount namespace where only these users are known. */
+function withAccounts(t: Test): string[] {
+  const directory = directoryWith(t, accounts);
+  const mounts = Object.keys(accounts).map((name) => `mount --bind ${join(directory, name)} /etc/${name}`);
+  return ['unshare', '--mount', 'sh', '-c', `${mounts.join(' && ')} && exec "$@"`, 'sh'];
+}
+
+function canRunOthers(t: Test): boolean {
+  const why = isRoot && (statSync(process.execPath).mode & 1) === 1 ? undefined : 'not root';
+  if (why) t.pass('skipped', { skip: why });
+  return why === undefined;
+}
+
+/** Says who it is, and runs until it is stopped. */
+const sayWho = `sh -c 'echo "$$NAME $$(id -u):$$(id -g):$$(id -G) $$HOME" >> $$OUT && exec sleep 1000'`;
+
+const who = (out: string) => readFileSync(out, 'utf8').trim().split('\n').sort();
+
+test('B23 user: and TANDEM_USER: services are these users in their homes, directories are theirs', async (t) => {
+  if (!canRunOthers(t)) return;
+  const cwd = directoryWith(t, {
+    out: '',
+    'tandem.yaml': `
+x-all: &all {command: ${JSON.stringify(sayWho)}, healthcheck: {test: 'grep -q "^$$NAME " "$$OUT"'}}
+services:
+  one: {<<: *all, environment: {NAME: one, OUT: }}
+  two: {<<: *all, environment: {NAME: two, OUT: }, user: web}
+  three: {<<: *all, environment: {NAME: three, OUT: , HOME: /data}, user: "4321:4400"}
+  four: {<<: *all, environment: {NAME: four, OUT: }, user: root}
+preflight: {directories: [{path: data, create: true}]}
+`,
+  });
+  const out = join(cwd, 'out');
+  chmodSync(out, 0o666);
+  const env = { ...quiet(t), TANDEM_USER: 'app', OUT: out, HOME: '/elsewhere' };
+  const running = runTandem(t, ['run'], { cwd, env, wrapper: withAccounts(t) });
+  await running.record({ msg: 'everything is up' });
+  t.same(who(out), [
+    'four 0:0:0 /root',
+    'one 4321:4322:4322 4400 /home/app',
+    'three 4321:4400:4400 /data',
+    'two 4331:4332:4332 /home/web',
+  ]);
+  t.equal(statSync(join(cwd, 'data')).uid, 4321);
+  await running.signal('SIGTERM');
+  t.equal((await running.exited).code, 0, running.stderr);
+});
+
+const asUser = (user: string): Variables => ({
+  out: '',
+  'tandem.yaml': `services: {a: {user: ${user}, command: ${JSON.stringify(sayWho)}, healthcheck: {test: test -s "$$OUT"}}}`,
+});
+
+test('B23 a user that tandem cannot become: 78 with place and remedy', async (t) => {
+  if (!canRunOthers(t)) return;
+  const bounded = ['setpriv', '--bounding-set', '-setuid,-kill', '--inh-caps', '-setuid,-kill'];
+  const root = await refuse(t, 'run', asUser('app'), {}, [...withAccounts(t), ...bounded]);
+  t.equal(root.code, 78);
+  t.match(root.problems, [
+    'tandem.yaml:1:16: services.a.user: cannot be run as "app" without CAP_SETUID, CAP_KILL; add them, or start tandem as',
+  ]);
+  const app = ['setpriv', '--reuid', '4321', '--regid', '4322', '--clear-groups'];
+  const other = await refuse(t, 'check', asUser('web'), { TANDEM_RUNTIME_DIR: '/tmp' }, [...withAccounts(t), ...app]);
+  t.equal(other.code, 78);
+  t.match(other.problems, [
+    'cannot be run as "web" without root (tandem is uid 4321); start tandem as root, or as that',
+  ]);
+});
+
+test('B23 the user that tandem is already needs nothing', async (t) => {
+  if (!canRunOthers(t)) return;
+  const app = ['setpriv', '--reuid', '4321', '--regid', '4322', '--clear-groups'];
+  const nothing = ['setpriv', '--bounding-set', '-setuid,-setgid,-kill', '--inh-caps', '-setuid,-setgid,-kill'];
+  for (const [user, wrapper, line] of [
+    ['app', app, '4321:4322:4322 /home/app'],
+    ['root', nothing, '0:0:0 /root'],
+  ] as const) {
+    const cwd = directoryWith(t, asUser(user));
+    const runtime = makeDirectory(t);
+    for (const path of [runtime, join(cwd, 'out')]) chmodSync(path, 0o777);
+    const env = { ...quiet(t), OUT: join(cwd, 'out'), NAME: 'a', TANDEM_RUNTIME_DIR: join(runtime, 'own') };
+    const running = runTandem(t, ['run'], { cwd, env, wrapper: [...withAccounts(t), ...wrapper] });
+    await running.record({ msg: 'everything is up' });
+    t.same(who(join(cwd, 'out')), [`a ${line}`]);
+    await running.signal('SIGTERM');
+    t.equal((await running.exited).code, 0, running.stderr);
+  }
 });

@@ -17,14 +17,19 @@ export interface Sources {
   readonly directory: string;
 }
 
-/** @param path of the service */
+/**
+ * @param path of the service
+ * @param home of its user, where that is another than tandem's: an inherited HOME would be somebody else's
+ */
 export async function environmentOf(
   service: ServiceInput,
   sources: Sources,
   complaints: Complaints,
   path: Path,
+  home: string | undefined,
 ): Promise<Environment> {
-  const entries = Object.entries(inherited(service, sources.environment));
+  const base = home === undefined ? sources.environment : { ...sources.environment, HOME: home };
+  const entries = Object.entries(inherited(service, base));
   for (const [index, file] of (service.env_file ?? []).entries()) {
     const place = resolve(sources.directory, file.path);
     const { values, problem } = await readVariables(place, file.format ?? 'dotenv');

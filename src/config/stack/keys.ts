@@ -266,8 +266,9 @@ export const serviceKeys = {
   },
   user: {
     accepts: text('uid, uid:gid, or names of a user and a group'),
-    default: "tandem's own",
-    effect: 'who it runs as; supplementary groups are those of /etc/group where no group is named',
+    default: "TANDEM_USER, else tandem's own",
+    effect:
+      'who it runs as, with HOME the home of that user unless environment or env_file sets it; supplementary groups are those of /etc/group where no group is named',
   },
   group_add: {
     accepts: list(text('a group'), 'a list of groups'),

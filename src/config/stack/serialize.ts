@@ -164,10 +164,15 @@ class Writer {
   #environment(): Record<string, unknown> {
     const own = this.#spec.process.environment;
     const base = Object.entries(this.#context.environment).filter(([name]) => !name.startsWith('TANDEM_'));
+    // The HOME of another user is not inherited: it is written, or hidden.
+    const isHome = (name: string) => name === 'HOME' && this.#spec.process.user !== undefined;
     const inherited = new Set(
-      base.filter(([name, value]) => Object.hasOwn(own, name) && own[name] === value).map(([name]) => name),
+      base
+        .filter(([name, value]) => Object.hasOwn(own, name) && own[name] === value && !isHome(name))
+        .map(([name]) => name),
     );
-    const hidden = base.map(([name]) => name).filter((name) => !Object.hasOwn(own, name));
+    const names = new Set([...base.map(([name]) => name), ...(isHome('HOME') ? ['HOME'] : [])]);
+    const hidden = [...names].filter((name) => !Object.hasOwn(own, name));
     const set = Object.entries(own).filter(([name]) => !inherited.has(name));
     const all = hidden.length === 0 ? undefined : { except: hidden.sort() };
     return {

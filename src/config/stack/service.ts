@@ -8,7 +8,8 @@ import {
   type RestartPolicy,
   type ServiceSpec,
 } from '../../core/spec.ts';
-import { findUser } from '../users.ts';
+import type { ServiceUser } from '../config.ts';
+import { findUser, type Self, whyNotAs, whyNotIn } from '../users.ts';
 import type { Complaints } from './complaints.ts';
 import { environmentOf, type Sources } from './environment.ts';
 import type { HealthcheckInput, ReadyInput, ServiceInput } from './keys.ts';
@@ -36,6 +37,10 @@ export interface Setting extends Sources {
   readonly dependsOn: Readonly<Record<string, DependencyCondition>>;
   /** The directory of `passwd` and `group`. */
   readonly etc: string | undefined;
+  /** Who tandem is. Absent: not known, and any user is accepted. */
+  readonly self: Self | undefined;
+  /** Who it is run as if it says nothing of it. Absent: whoever tandem is. */
+  readonly user: ServiceUser | undefined;
 }
 
 /** No start is given up sooner, unless that is said. */
@@ -50,7 +55,7 @@ export async function specOf(written: Written, setting: Setting): Promise<Servic
   const readiness = readinessOf(written, complaints);
   const liveness = livenessOf(written, complaints);
   const restart = restartOf(written, complaints);
-  const environment = await environmentOf(input, setting, complaints, path);
+  const environment = await environmentOf(input, setting, complaints, path, user?.home);
   if (!command || written.isBroken || complaints.problems.length > before) return undefined;
   return {
     name,
@@ -60,7 +65,7 @@ export async function specOf(written: Written, setting: Setting): Promise<Servic
       cwd: resolve(directory, input.working_dir ?? '.'),
       environment,
       attachment: 'service',
-      ...(user && { user }),
+      ...(user && { user: user.identity }),
       ...(input.hint !== undefined && { hint: input.hint }),
       ...(input.no_new_privileges && { noNewPrivileges: true }),
     },
@@ -90,16 +95,28 @@ function commandOf({ path, input, keys }: Written, complaints: Complaints): read
   return undefined;
 }
 
-function userOf({ path, input: { user, group_add: groups = [] } }: Written, { complaints, etc }: Setting) {
+function userOf({ path, input }: Written, setting: Setting): ServiceUser | undefined {
+  const { complaints, etc, self } = setting;
+  const { user, group_add: groups = [] } = input;
   if (user === undefined) {
     if (groups.length > 0)
       complaints.at([...path, 'group_add'], 'there is no user to add groups to; accepted: with user');
-    return undefined;
+    return input.external ? undefined : setting.user;
   }
   const found = findUser(user, groups, etc);
-  if ('identity' in found) return found.identity;
-  complaints.at([...path, 'user'], `${JSON.stringify(user)} is not accepted; ${found.problem}`);
-  return undefined;
+  if ('problem' in found) {
+    complaints.at([...path, 'user'], `${JSON.stringify(user)} is not accepted; ${found.problem}`);
+    return undefined;
+  }
+  // What is not run is nobody.
+  if (!self || input.skip !== undefined) return found;
+  const why = whyNotAs(found.identity, self);
+  if (why !== undefined) complaints.at([...path, 'user'], `cannot be run as ${JSON.stringify(user)} ${why}`);
+  const bare = findUser(user, [], etc);
+  const added = 'identity' in bare ? found.identity.groups.filter((id) => !bare.identity.groups.includes(id)) : [];
+  const whyNotAdded = why === undefined ? whyNotIn(added, self) : undefined;
+  if (whyNotAdded !== undefined) complaints.at([...path, 'group_add'], whyNotAdded);
+  return found;
 }
 
 /** Whether there is anything by which one can see that the service is ready. */

@@ -6,11 +6,12 @@ import { dirname, join } from 'node:path';
 import type { Problem } from '../../core/errors.ts';
 import { awaitFirst, type ExternalSpec } from '../../core/external.ts';
 import { noRequirements, type Requirements } from '../../core/requirements.ts';
-import type { ServiceSpec } from '../../core/spec.ts';
-import type { Environment, Remark } from '../config.ts';
+import type { ServiceSpec, UserSpec } from '../../core/spec.ts';
+import type { Environment, Remark, ServiceUser } from '../config.ts';
 import { parseDependencyUrl, uniqueNames } from '../dependency-url.ts';
 import { looksSecret } from '../mask.ts';
 import { nearest } from '../nearest.ts';
+import type { Self } from '../users.ts';
 import { Complaints, placeText } from './complaints.ts';
 import { dependenciesOf } from './dependencies.ts';
 import { readVariables } from './environment.ts';
@@ -38,6 +39,10 @@ export interface StackContext {
   readonly profiles: readonly string[];
   /** The directory of `passwd` and `group`. Default `/etc`. */
   readonly etc?: string | undefined;
+  /** Who tandem is. Absent: not known, and any user is accepted. */
+  readonly self?: Self | undefined;
+  /** Who the services are that say nothing of it. Absent: whoever tandem is. */
+  readonly user?: ServiceUser | undefined;
 }
 
 export interface Stack {
@@ -58,6 +63,8 @@ export interface ReadStack {
   readonly variables: Environment;
   /** Not to be shown: what went into the requirements' own texts. */
   readonly secrets: readonly string[];
+  /** Who all services are that are run; absent if they are not the same. */
+  readonly user?: UserSpec | undefined;
 }
 
 /** Reads it; throws nothing, whatever is in it. */
@@ -89,14 +96,21 @@ export async function readStack(file: StackFile, context: StackContext): Promise
   for (const written of services.values()) {
     if (!written.isActive) continue;
     const dependsOn = depends.needs.get(written.name) ?? {};
-    const spec = await specOf(written, { complaints, dependsOn, directory, environment, lookup, etc: context.etc });
+    const { etc, self, user } = context;
+    const spec = await specOf(written, { complaints, dependsOn, directory, environment, lookup, etc, self, user });
     if (spec) specs.push(spec);
   }
   const waits = readWaits(complaints, [...services.keys()]);
   const requirements = preflightOf(complaints, { directory, etc: context.etc });
   const name = complaints.parse(stackKeys.name.accepts, ['name']);
   const problemsOfAll = [...dotenv.problems, ...complaints.problems];
-  const read = { problems: problemsOfAll, requirements, variables, secrets: secretsOf(root, variables) };
+  const read = {
+    problems: problemsOfAll,
+    requirements,
+    variables,
+    secrets: secretsOf(root, variables),
+    user: commonUser(specs),
+  };
   if (read.problems.length > 0) return read;
   return {
     ...read,
@@ -118,6 +132,14 @@ const obsoleteVersion: Remark = {
   message: 'the key "version" is obsolete and without effect',
   facts: {},
 };
+
+function commonUser(specs: readonly ServiceSpec[]): UserSpec | undefined {
+  const users = specs
+    .filter(({ isExternal, skip }) => !isExternal && skip === undefined)
+    .map((spec) => spec.process.user);
+  const [first] = users;
+  return users.every((user) => user?.uid === first?.uid && user?.gid === first?.gid) ? first : undefined;
+}
 
 /** The file for variables in the file itself, as Compose has it. It reaches no service. */
 async function readDotenv(directory: string) {

@@ -1,6 +1,6 @@
 /** A tandem.yaml for a test, and what becomes of it. */
 import { join } from 'node:path';
-import { type ReadStack, readStack, type Stack } from '../../../src/config/stack/stack.ts';
+import { type ReadStack, readStack, type Stack, type StackContext } from '../../../src/config/stack/stack.ts';
 import { ConfigError } from '../../../src/core/errors.ts';
 import type { ServiceSpec } from '../../../src/core/spec.ts';
 
@@ -10,14 +10,16 @@ export interface Around {
   /** Where the file is. */
   readonly directory?: string;
   readonly etc?: string;
+  readonly self?: StackContext['self'];
+  readonly user?: StackContext['user'];
   readonly shownAs?: string;
 }
 
 /** What becomes of a text. */
 export function read(text: string | Uint8Array, around: Around = {}): Promise<ReadStack> {
-  const { environment = {}, profiles = [], directory = '/nowhere', etc, shownAs = 'tandem.yaml' } = around;
+  const { environment = {}, profiles = [], directory = '/nowhere', etc, self, user, shownAs = 'tandem.yaml' } = around;
   const bytes = typeof text === 'string' ? Buffer.from(text) : text;
-  return readStack({ path: join(directory, shownAs), shownAs, bytes }, { environment, profiles, etc });
+  return readStack({ path: join(directory, shownAs), shownAs, bytes }, { environment, profiles, etc, self, user });
 }
 
 /** The stack that a text describes. */

@@ -201,6 +201,70 @@ t.test('users by name and number, with Docker’s rules for groups', async (t) =
   t.same(await user('user: app\ngroup_add: [docker, 7]'), { uid: 1000, gid: 1001, groups: [1001, 44, 999, 7] });
 });
 
+const homes = { passwd: 'app:x:1000:1001::/home/app:/bin/sh\n', group: 'logs:x:44:\n' };
+
+t.test('B23 a service with a user is in the home of that one, unless it says another', async (t) => {
+  const [etc, directory] = [scratchDir(t, homes), scratchDir(t, { 'home.env': 'HOME=/from/file' })];
+  const environment = { HOME: '/root', PATH: '/bin' };
+  const home = async (keys: string, more: Around = {}) => {
+    const { process } = await specIn(withKeys(`command: x\n${keys}`), { environment, etc, directory, ...more });
+    return process.environment['HOME'];
+  };
+  t.equal(await home(''), '/root');
+  t.equal(await home('user: app'), '/home/app');
+  t.equal(await home('user: app', { environment: {} }), '/home/app', 'also where tandem has none');
+  t.equal(await home('user: "7:7"'), '/', 'a user without an account');
+  t.equal(await home('user: app\nenvironment: {HOME: /data}'), '/data');
+  t.equal(await home('user: app\nenv_file: home.env'), '/from/file');
+  for (const rule of ['false', '[PATH]', '{except: [HOME]}']) {
+    t.equal(await home(`user: app\ninherit_environment: ${rule}`), undefined, 'what is not inherited stays away');
+  }
+  const user = { identity: { uid: 5, gid: 6, groups: [6] }, home: '/five' };
+  t.equal(await home('', { user }), '/five');
+  t.equal(await home('user: app', { user }), '/home/app');
+});
+
+t.test('B23 TANDEM_USER is who services are that name no user; directories are theirs if all are one', async (t) => {
+  const etc = scratchDir(t, homes);
+  const user = { identity: { uid: 5, gid: 6, groups: [6] }, home: '/five' };
+  const text = (a: string, b: string) =>
+    `services: {a: {command: x${a}}, b: {command: x${b}}, c: {external: true, healthcheck: {tcp: 1}}, d: {skip: y}}`;
+  const users = async (a: string, b: string, more: Around) => {
+    const { stack, user: common } = await read(text(a, b), { etc, ...more });
+    return [...(stack?.specs.map(({ process }) => process.user?.uid) ?? []).slice(0, 3), common?.uid];
+  };
+  t.same(await users('', '', {}), [undefined, undefined, undefined, undefined]);
+  t.same(await users('', ', user: app', {}), [undefined, 1000, undefined, undefined]);
+  t.same(await users('', ', user: app', { user }), [5, 1000, undefined, undefined]);
+  t.same(await users(', user: app', ', user: app', {}), [1000, 1000, undefined, 1000]);
+  t.same(await users('', '', { user }), [5, 5, undefined, 5]);
+});
+
+t.test('B23 a user that tandem cannot become is refused with place and remedy', async (t) => {
+  const etc = scratchDir(t, homes);
+  const all = ['CAP_SETUID', 'CAP_SETGID', 'CAP_KILL'];
+  const complaints = async (keys: string, self: NonNullable<Around['self']>) =>
+    (await read(withKeys(`command: x\n${keys}`), { etc, self })).problems.map(
+      ({ subject, message }) => `${subject}: ${message}`,
+    );
+  const root = { uid: 0, gid: 0, groups: [0], missingCapabilities: [] };
+  const bare = { ...root, missingCapabilities: all };
+  const app = { uid: 1000, gid: 1001, groups: [1001], missingCapabilities: all };
+  t.same(await complaints('user: app', root), []);
+  t.match(await complaints('user: app', bare), [
+    'tandem.yaml:4:5: services.a.user: cannot be run as "app" without CAP_SETUID, CAP_SETGID, CAP_KILL; add them, or',
+  ]);
+  t.match(await complaints('user: "7"', app), [
+    'tandem.yaml:4:5: services.a.user: cannot be run as "7" without root (tandem is uid 1000); start tandem as root, or',
+  ]);
+  for (const user of ['app', '"1000:1001"']) t.same(await complaints(`user: ${user}`, app), [], 'itself');
+  t.same(await complaints('user: "0:0"', bare), []);
+  t.same(await complaints('user: "7"\nskip: not here', app), [], 'what is not run is nobody');
+  t.match(await complaints('user: app\ngroup_add: [logs]', app), [
+    "tandem.yaml:5:5: services.a.group_add: cannot add 44 without CAP_SETGID; add the groups to tandem's own",
+  ]);
+});
+
 t.test('databases, addresses and JSON are asked without a process', async (t) => {
   const probe = async (keys: string) => (await specIn(withKeys(`command: x\nhealthcheck: {${keys}}`))).readiness?.probe;
   t.same(await probe('postgres: "postgres://u@db:5433/d"'), {

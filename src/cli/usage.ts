@@ -61,7 +61,7 @@ Usage: ${usageLines.run}
   --config FILE   run the services of this tandem.yaml; it wins over TANDEM_CONFIG
   --profile NAME  activate this profile of it; may be given several times
   --preset NAME   embedded (gateway and hub from npm) or matrix (Matrix Hub and MCP-Gateway, Python);
-                  it wins over TANDEM_PRESET
+                  it wins over TANDEM_CONFIG and TANDEM_PRESET
   --only NAME     run this service and skip the others, for example migrations; may be given several times
 
 SIGTERM and SIGINT stop; a second one ends everything at once.

@@ -22,13 +22,21 @@ export interface Wanted {
 
 const usualNames = ['tandem.yaml', 'tandem.yml', 'tandem.json'];
 
-/** The file that the run goes by: the one that is named, or the one that lies here and no preset is asked for; if there is one. */
+/**
+ * The file that the run goes by, if it goes by one. A flag beats the environment, and a file is more than a preset: one that is
+ * named wins, one that only lies here does if no preset is asked for.
+ */
 export function chooseConfig({ environment, cwd }: Surroundings, wanted: Wanted): ConfigChoice | undefined {
   const { config, preset } = wanted;
   if (config !== undefined) return { name: config, reason: 'named by --config', namedBy: '--config' };
+  if (preset !== undefined) return undefined;
   const variable = environment['TANDEM_CONFIG']?.trim();
-  if (variable) return { name: variable, reason: 'named by TANDEM_CONFIG', namedBy: 'TANDEM_CONFIG' };
-  if (preset !== undefined || environment['TANDEM_PRESET']?.trim()) return undefined;
+  const isPresetSet = Boolean(environment['TANDEM_PRESET']?.trim());
+  if (variable) {
+    const reason = `named by TANDEM_CONFIG${isPresetSet ? ', which wins over TANDEM_PRESET' : ''}`;
+    return { name: variable, reason, namedBy: 'TANDEM_CONFIG' };
+  }
+  if (isPresetSet) return undefined;
   const found = usualNames.find((name) => existsSync(join(cwd, name)));
   return found === undefined ? undefined : { name: found, reason: `found in ${cwd}`, namedBy: found };
 }

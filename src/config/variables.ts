@@ -126,7 +126,7 @@ export const variables = {
     unset: './tandem.yaml, .yml or .json, where there is one and no preset is asked for',
     unit: '',
     effect:
-      'a file that says which services are run (docs/tandem-yaml.md); --config wins, and presets are not looked at',
+      'a file that says which services are run (docs/tandem-yaml.md), whatever TANDEM_PRESET is; --config and --preset win',
   },
   TANDEM_PROFILES: {
     accepts: profileList,

@@ -134,6 +134,11 @@ test('which file: --config, TANDEM_CONFIG, a preset that is asked for, the one t
     'config     flag.json (named by --config)',
   );
   t.match(await chosen(['--preset', 'embedded']), 'preset     embedded');
+  t.match(await chosen(['--preset', 'embedded'], { TANDEM_CONFIG: 'variable.yaml' }), 'preset     embedded (--preset');
+  t.match(
+    await chosen([], { TANDEM_CONFIG: 'variable.yaml', TANDEM_PRESET: 'embedded' }),
+    'config     variable.yaml (named by TANDEM_CONFIG, which wins over TANDEM_PRESET)',
+  );
   t.match(await chosen([], { TANDEM_PRESET: 'embedded' }), 'preset     embedded');
   const both = run(t, cwd, ['run', '--config', 'flag.json', '--preset', 'embedded']);
   t.equal((await both.exited).code, 64);

@@ -8,13 +8,13 @@ import type { Command, Config, PresetChoice, PresetName, Remark, RiderConfig } f
 import type { Surroundings } from '../config/load.ts';
 import { ConfigError, type Problem } from '../core/errors.ts';
 import { awaitFirst } from '../core/external.ts';
+import { gunicornSignals, isGunicorn } from '../core/gunicorn.ts';
 import type { ServiceSpec } from '../core/spec.ts';
 import type { EmbeddedOptions, RiderOptions } from './embedded-options.ts';
 import { copyExample } from './env-example.ts';
 import { awaitGateway, externalGateway, reuseGateway } from './external-gateway.ts';
 import type { SecretsVerdict } from './gateway-secrets.ts';
 import type { Services } from './matrix.ts';
-import { gunicornSignals, isGunicorn } from './matrix-server.ts';
 import type { Site } from './site.ts';
 
 export type { Services } from './matrix.ts';

@@ -5,7 +5,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command, Remark, RiderConfig } from '../config/config.ts';
-import type { SignalName } from '../core/spec.ts';
 import type { Site } from './site.ts';
 
 /** A flag and its value; a flag without one is alone. */
@@ -74,14 +73,6 @@ function sitePackages(venv: string): string[] {
 
 export function programIn(venv: string, name: string): string {
   return join(venv, 'bin', name);
-}
-
-/** Reload and reopen the logs. USR2 is not among them: the successor it starts would end with the group. */
-export const gunicornSignals: readonly SignalName[] = ['SIGHUP', 'SIGUSR1'];
-
-/** Whether the command is gunicorn, as a program of its own or as a Python module. */
-export function isGunicorn(command: Command): boolean {
-  return command.some((word, index) => /(^|\/)gunicorn$/.test(word) && (index === 0 || command[index - 1] === '-m'));
 }
 
 /** uvicorn has called its workers deprecated since 0.30, in favour of a package of their own. */

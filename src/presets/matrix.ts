@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import type { Command, Config, Environment, Remark, RiderConfig } from '../config/config.ts';
 import type { Rider } from '../config/scopes.ts';
 import { ConfigError } from '../core/errors.ts';
+import { isGunicorn, usualSignals } from '../core/gunicorn.ts';
 import { defaultTiming, noRestart, type ReadinessSpec, type ServiceSpec } from '../core/spec.ts';
 import { type GatewayManners, httpProbe } from './external-gateway.ts';
-import { gunicornSignals, hasProgram, isGunicorn, programIn, serverCommand } from './matrix-server.ts';
+import { hasProgram, programIn, serverCommand } from './matrix-server.ts';
 import type { Site } from './site.ts';
 import { autoWorkers, type Resources } from './workers.ts';
 
@@ -76,7 +77,7 @@ async function service(config: Config, name: Rider, environment: Environment, { 
     process: { command, cwd: rider.root, environment, attachment: 'service', ...(hint && { hint }) },
     readiness: readinessOf(rider, settles ? gunicornSettleMs : 0),
     stopGraceMs: rider.server.gracefulTimeoutMs + afterGracefulMs,
-    forwardSignals: isForked ? gunicornSignals : [],
+    forwardSignals: usualSignals(server.command),
     ...(rider.skip !== undefined && { skip: rider.skip }),
   };
   return { spec, remarks: isOwn(rider) ? [...workers.remarks, ...server.remarks] : [] };

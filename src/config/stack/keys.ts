@@ -331,7 +331,7 @@ export const serviceKeys = {
   },
   forward_signals: {
     accepts: either([mapped(oneOf('all'), () => 'all' as const), list(signal, forwardSyntax)], forwardSyntax),
-    default: 'none',
+    default: 'HUP and USR1 where the command is gunicorn, else none',
     ours: true,
     effect: 'signals that tandem hands on to it when it receives them',
   },

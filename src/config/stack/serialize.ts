@@ -2,6 +2,7 @@
  * From specs to the text of a tandem.yaml that means the same. Secrets never get into it: each becomes a reference to a variable,
  * which the environment or the .env file beside the text has to have.
  */
+import { usualSignals } from '../../core/gunicorn.ts';
 import {
   type Address,
   defaultTiming,
@@ -148,8 +149,8 @@ class Writer {
   }
 
   #forwarded(): unknown {
-    const { forwardSignals } = this.#spec;
-    return forwardSignals === 'all' || forwardSignals.length > 0 ? forwardSignals : undefined;
+    const { forwardSignals, process } = this.#spec;
+    return forwardSignals.toString() === usualSignals(process.command).toString() ? undefined : forwardSignals;
   }
 
   #dependsOn(): Optional<Record<string, unknown>> {

@@ -1,5 +1,6 @@
 /** One service of a tandem.yaml as a ServiceSpec. What is wrong is told, and then there is no spec. */
 import { resolve } from 'node:path';
+import { usualSignals } from '../../core/gunicorn.ts';
 import {
   type Address,
   type DependencyCondition,
@@ -77,7 +78,7 @@ export async function specOf(written: Written, setting: Setting): Promise<Servic
     essential: input.essential ?? true,
     stopSignal: input.stop_signal ?? 'SIGTERM',
     ...(input.stop_grace_period !== undefined && { stopGraceMs: input.stop_grace_period }),
-    forwardSignals: input.forward_signals ?? [],
+    forwardSignals: input.forward_signals ?? usualSignals(command),
     ...(input.skip !== undefined && { skip: input.skip }),
   };
 }

@@ -187,6 +187,15 @@ t.test('a dependency that is not required may be missing or not active', async (
   t.same((await specIn(text, { profiles: ['db'] })).dependsOn, { b: 'ready' });
 });
 
+t.test('HUP and USR1 are forwarded to gunicorn unless something else is said', async (t) => {
+  const forwarded = async (keys: string) => (await specIn(withKeys(keys))).forwardSignals;
+  t.same(await forwarded('command: .venv/bin/gunicorn app:app'), ['SIGHUP', 'SIGUSR1']);
+  t.same(await forwarded('command: app:app\nentrypoint: [python, -m, gunicorn]'), ['SIGHUP', 'SIGUSR1']);
+  t.same(await forwarded('command: gunicorn app:app\nforward_signals: []'), []);
+  t.same(await forwarded('command: gunicorn app:app\nforward_signals: [WINCH]'), ['SIGWINCH']);
+  t.same(await forwarded('command: node gunicorn'), []);
+});
+
 t.test('users by name and number, with Docker’s rules for groups', async (t) => {
   const etc = scratchDir(t, {
     passwd: 'root:x:0:0:root:/root:/bin/sh\napp:x:1000:1001::/app:/bin/sh\n',

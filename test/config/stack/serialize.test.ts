@@ -183,12 +183,18 @@ const processSpec = merged(
   optional('noNewPrivileges', fc.constant(true)),
 );
 const common = {
-  process: processSpec,
+  process: fc.oneof(
+    processSpec,
+    processSpec.map((spec) => ({ ...spec, command: ['/venv/bin/gunicorn', 'app:app'] })),
+  ),
   dependsOn: fc.constant({}),
   restart,
   essential: fc.boolean(),
   stopSignal: fc.constantFrom('SIGTERM', 'SIGINT', 'SIGQUIT'),
-  forwardSignals: fc.oneof(fc.constant('all'), fc.uniqueArray(fc.constantFrom('SIGHUP', 'SIGUSR1', 'SIGTERM'))),
+  forwardSignals: fc.oneof(
+    fc.constantFrom('all', ['SIGHUP', 'SIGUSR1']),
+    fc.uniqueArray(fc.constantFrom('SIGHUP', 'SIGUSR1', 'SIGTERM')),
+  ),
 };
 const others = [
   optional('stopGraceMs', ms),

@@ -16,7 +16,7 @@ import { nearest } from './nearest.ts';
 import { requirementsOf } from './requirements.ts';
 import { readSecretFiles } from './secret-files.ts';
 import { type ReadStack, readStack, type Stack, type StackContext } from './stack/stack.ts';
-import { stopShares } from './stop-shares.ts';
+import { stopBudget } from './stack/stop-budget.ts';
 import { collectTexts, refused } from './texts.ts';
 import { defaultUser } from './users.ts';
 import { isForEveryRun, parseValues, variableNames } from './variables.ts';
@@ -76,8 +76,8 @@ export async function loadStack(
     };
   }
   const { values } = parsed;
-  const wishes = { timeoutMs: values.TANDEM_STOP_TIMEOUT, drainDelayMs: values.TANDEM_DRAIN_DELAY, gracefulMs: [] };
-  const { timeoutMs, remarks } = stopShares(wishes);
+  const said = { timeoutMs: values.TANDEM_STOP_TIMEOUT, drainDelayMs: values.TANDEM_DRAIN_DELAY };
+  const { timeoutMs, remarks } = stopBudget(read.stack.specs, said);
   return {
     stack: read.stack,
     user,

@@ -138,7 +138,7 @@ export const variables = {
   TANDEM_STOP_TIMEOUT: {
     accepts: positiveDuration,
     owner: 'tandem',
-    unset: '9, or what graceful timeouts that are set need',
+    unset: '9, or what graceful timeouts and stop_grace_periods that are set need',
     unit: 's',
     effect: 'from the stop signal to the end of the last service; what still lives then is killed',
   },

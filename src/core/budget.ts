@@ -6,7 +6,7 @@
  */
 
 /** What a later service keeps for itself where nothing else is said; most end within milliseconds. */
-const reserveMs = 1_500;
+export const reserveMs = 1_500;
 
 /** The own limits (`stopGraceMs`) of services that stop one after the other. */
 export type Limits = readonly (number | undefined)[];

@@ -168,6 +168,19 @@ test('B20 a broken file: all that is wrong, with the environment, 78, and nothin
   }
 });
 
+test('B12 a stop_grace_period makes the stop timeout, or is told of where that is set', async (t) => {
+  const cwd = directoryWith(t, 'services: {a: {command: "true", stop_grace_period: 30}}');
+  const free = run(t, cwd, ['check']);
+  await free.exited;
+  t.match(free.stdout, /^stop +within 32s,/m);
+  t.match(free.stdout, 'docker_stop_timeout_seconds=33');
+  const bound = run(t, cwd, ['run'], { TANDEM_STOP_TIMEOUT: '20' });
+  t.equal((await bound.exited).code, 1);
+  const facts = { service: 'a', stop_grace_period_seconds: 30, stop_timeout_seconds: 20, needed_seconds: 32 };
+  const [warning] = bound.records().filter(({ level }) => level === 40);
+  t.match(warning, { ...facts, msg: /TANDEM_STOP_TIMEOUT/ });
+});
+
 test('tandem schema prints what is committed', async (t) => {
   const schema = runTandem(t, ['schema']);
   t.equal((await schema.exited).code, 0);

@@ -326,7 +326,7 @@ export const serviceKeys = {
   stop_signal: { accepts: signal, default: 'SIGTERM', effect: 'the signal that asks it to stop' },
   stop_grace_period: {
     accepts: positiveDuration,
-    default: 'what TANDEM_STOP_TIMEOUT leaves (Compose: 10s)',
+    default: 'what TANDEM_STOP_TIMEOUT leaves; that follows where it is not set (Compose: 10s)',
     effect: 'the most that it may take to stop; then it is killed',
   },
   forward_signals: {

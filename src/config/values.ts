@@ -63,13 +63,13 @@ export const positiveDuration = kind<number>(
   (text) => parseDurationMs(text) || new Refusal(`more than 0: ${durationSyntax}`),
 );
 
-const flagWords: Readonly<Record<string, boolean>> = {
-  ...{ 1: true, true: true, yes: true, on: true },
-  ...{ 0: false, false: false, no: false, off: false },
-};
+const flagWords: ReadonlyMap<string, boolean> = new Map([
+  ...['1', 'true', 'yes', 'on'].map((word) => [word, true] as const),
+  ...['0', 'false', 'no', 'off'].map((word) => [word, false] as const),
+]);
 
 export const flag = kind<boolean>(
-  (text) => flagWords[text.toLowerCase()] ?? new Refusal('1, true, yes, on or 0, false, no, off'),
+  (text) => flagWords.get(text.toLowerCase()) ?? new Refusal('1, true, yes, on or 0, false, no, off'),
 );
 
 const memoryUnits: Readonly<Record<string, number>> = { b: 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };

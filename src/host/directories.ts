@@ -96,7 +96,7 @@ export function prepareDirectory(
 ): 'made' | 'given to its user' | undefined {
   const { path, mode } = directory;
   const before = look(path);
-  const first = before ? undefined : mkdirSync(path, { recursive: true, ...(mode !== undefined && { mode }) });
+  const first = before ? undefined : makeDirectories(path, mode);
   const stats = statSync(path);
   const owner = isRoot() ? ownerFor(directory, user, stats) : undefined;
   if (owner && first) giveEach(path, first, owner);
@@ -105,6 +105,19 @@ export function prepareDirectory(
   if (mode !== undefined && (stats.mode & 0o7777) !== mode) chmodSync(path, mode);
   if (first) return 'made';
   return owner ? 'given to its user' : undefined;
+}
+
+/**
+ * Makes a directory with all that is missing above it. Node's own way never ends where a file system takes no directories,
+ * as `/proc` does.
+ * @param mode of the directory itself
+ * @returns the first one that was made
+ */
+function makeDirectories(path: string, mode: number | undefined): string {
+  const above = dirname(path);
+  const first = look(above) ? path : makeDirectories(above, undefined);
+  mkdirSync(path, mode);
+  return first;
 }
 
 /** Who has to get it; nobody where all is well. */

@@ -177,10 +177,12 @@ static void set_session_and_terminal(void) {
 static void set_file_limit(void) {
   struct rlimit limit;
   must(getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
-  if (options.note_nofile && limit.rlim_cur != RLIM_INFINITY) {
+  const char *noted = getenv("TANDEM_NOFILE");
+  int is_noted = noted != NULL && noted[strspn(noted, " \t")] != '\0'; /* empty is as if it were not set */
+  if (options.note_nofile && !is_noted && limit.rlim_cur != RLIM_INFINITY) {
     char text[24];
     snprintf(text, sizeof text, "%llu", (unsigned long long)limit.rlim_cur);
-    must(setenv("TANDEM_NOFILE", text, 0), "setenv");
+    must(setenv("TANDEM_NOFILE", text, 1), "setenv");
   }
   if (options.nofile < 0) return;
   rlim_t soft = (rlim_t)options.nofile;

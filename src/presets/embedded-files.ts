@@ -2,7 +2,7 @@
  * The pair's files, all below the data directory: where each one is, and the writing of those that must be there before
  * a start. The pair itself is told by its environment to write nowhere else.
  */
-import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { ConfigError } from '../core/errors.ts';
 import { gatewayUrl } from './embedded-address.ts';
@@ -68,8 +68,11 @@ function hubHome(dataDir: string): string {
   return join(dataDir, 'hub');
 }
 
+/** With all that is missing above it. Node's own way never ends where a file system takes no directories, as `/proc` does. */
 function makeDirectory(path: string): void {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  if (existsSync(path)) return;
+  makeDirectory(dirname(path));
+  mkdirSync(path, 0o700);
 }
 
 function replaceFile(path: string, text: string): void {

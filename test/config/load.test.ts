@@ -86,7 +86,11 @@ t.test('each kind of value accepts and refuses what it should', async (t) => {
     ['TANDEM_DRAIN_DELAY', ['0', '5s'], ['x']],
     ['HOST', ['::1', '[::1]', '0.0.0.0', 'hub.local'], ['a b', 'host:80', '[x]', 'http://x']],
     ['GW_HEALTH_PATH', ['', '/', '/health?check_db=true'], ['health', '/a b']],
-    ['GATEWAY_SKIP_START', ['1', 'TRUE', 'yes', 'on', '0', 'False', 'no', 'off'], ['2', 'y']],
+    [
+      'GATEWAY_SKIP_START',
+      ['1', 'TRUE', 'yes', 'on', '0', 'False', 'no', 'off'],
+      ['2', 'y', '__proto__', 'constructor'],
+    ],
     ['TANDEM_RUNTIME_DIR', ['/run/x'], ['run/x']],
     ['APP_MODULE', ['src.app:app', 'main', 'a.b:make()'], ['src/app.py', 'a b', ':app', '--reload']],
     ['HUB_COMMAND', ['python -m x'], ['"', "''", '\\']],

@@ -60,6 +60,9 @@ t.test('--note-nofile: notes the limit that it found, unless the operator has se
   const through = `exec ${helper} --note-nofile -- /bin/sh sh -c 'echo $TANDEM_NOFILE'`;
   t.equal(shell(['--nofile', '321'], through), '321\n');
   t.equal(shell(['--nofile', '321'], `TANDEM_NOFILE=5 ${through}`), '5\n');
+  for (const empty of ['', "' '"]) {
+    t.equal(shell(['--nofile', '321'], `TANDEM_NOFILE=${empty} ${through}`), '321\n', 'empty is as not set');
+  }
 });
 
 t.test('B23 --uid, --gid, --groups: the identity, with supplementary groups', asRoot, async (t) => {

@@ -103,6 +103,19 @@ t.test('B20 directories: looked at without a trace, then made', async (t) => {
   t.strictSame(meetRequirements(wanted, undefined), [], 'nothing is left to do');
 });
 
+t.test('B20 a directory where none can be is told, and not tried for ever', async (t) => {
+  const directories = [directory('/proc/x/y')];
+  const refused = t.throws(() => meetRequirements({ ...noRequirements, directories }, undefined));
+  t.match(refused, { problems: [{ subject: 'DIRS', message: /^"\/proc\/x\/y" cannot be made ready: / }] });
+});
+
+t.test('B20 a mode is the directory’s own, not that of those above it', async (t) => {
+  const at = scratch(t);
+  meetRequirements({ ...noRequirements, directories: [directory(join(at, 'a/b'), { mode: 0o500 })] }, undefined);
+  t.equal(statSync(join(at, 'a')).mode & 0o700, 0o700);
+  t.equal(statSync(join(at, 'a/b')).mode & 0o7777, 0o500);
+});
+
 t.test('B23 root gives a directory and what is in it to the user, links and mounts aside', onlyRoot, async (t) => {
   const at = scratch(t);
   const [data, outside] = [join(at, 'data'), join(at, 'outside')];

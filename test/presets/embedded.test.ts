@@ -299,6 +299,8 @@ test('B20 a data directory that cannot be written is a configuration error with 
   writeFileSync(file, '');
   const options = { ...defaults, directories: { ...defaults.directories, data: join(file, 'data') } };
   t.throws(() => prepareEmbedded(options), new ConfigError([{ subject: 'TANDEM_DATA_DIR', message: '' }]).constructor);
+  const inProc = { ...options, directories: { ...options.directories, data: '/proc/x' } };
+  t.throws(() => prepareEmbedded(inProc), ConfigError, 'and is not tried for ever');
 });
 
 test('loopback: every form of listen without a host gets one, and a host, a path or a descriptor is left alone', async (t) => {

@@ -76,7 +76,8 @@ fi
 cd "$project/deploy/$stack"
 if [ "$is_dev" = yes ]; then
   if [ ! -f compose.dev.yaml ]; then say "deploy/$stack has no compose.dev.yaml"; exit 2; fi
-  export COMPOSE_FILE=${COMPOSE_FILE:-compose.dev.yaml}
+  if [ -n "${COMPOSE_FILE:-}" ]; then say "--dev and COMPOSE_FILE contradict each other"; exit 2; fi
+  export COMPOSE_FILE=compose.dev.yaml
 fi
 
 engine=${CONTAINER_ENGINE:-}

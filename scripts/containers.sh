@@ -68,7 +68,7 @@ case $verb in
   '') wrong_usage 'what is to be done?' ;;
   *) wrong_usage "unknown command: $verb" ;;
 esac
-if ! stacks | grep -qxF -- "$stack"; then
+if [[ $stack == */* || ! -f $project/deploy/$stack/compose.yaml ]]; then
   say "unknown stack: $stack; accepted: $(stacks | paste -sd ' ')"
   exit 2
 fi

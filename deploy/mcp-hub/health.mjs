@@ -6,15 +6,22 @@ import { get } from 'node:http';
 
 const url = 'http://127.0.0.1:7300/api/health';
 const timeoutMs = 2_500;
-const goodServer = ['connected', 'disabled'];
 /** After a reload it calls itself `restarted` for ever. */
 const goodState = ['ready', 'restarted'];
 
 function judge(text) {
   const { state, servers = [] } = JSON.parse(text);
   if (!goodState.includes(state)) return `the hub is ${state}`;
-  const bad = servers.filter(({ status }) => !goodServer.includes(status));
-  return bad.map(({ name, status, error }) => `server ${name} is ${status}${error ? `: ${error}` : ''}`).join('; ');
+  return servers.flatMap(problemOf).join('; ');
+}
+
+/** Of a server that has ended the hub still says `connected`, but no longer since when. */
+function problemOf({ name, status, error, uptime }) {
+  if (status === 'disabled' || (status === 'connected' && uptime > 0)) return [];
+  const reason = error ? `: ${error}` : '';
+  return status === 'connected'
+    ? `server ${name} has ended, or is up for less than a second`
+    : `server ${name} is ${status}${reason}`;
 }
 
 function end(problem) {

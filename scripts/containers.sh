@@ -84,6 +84,8 @@ engine=${CONTAINER_ENGINE:-}
 for candidate in docker podman; do
   if [ -z "$engine" ] && "$candidate" compose version >/dev/null 2>&1; then engine=$candidate; fi
 done
+# Only this format of podman's has a health check.
+if [[ ${engine##*/} == podman* ]]; then export BUILDAH_FORMAT=docker; fi
 if [ -z "$engine" ]; then say 'neither docker nor podman has compose here'; exit 127; fi
 
 # Where the comment above says "at random", an empty value becomes a secret; nothing else is changed.

@@ -13,6 +13,7 @@ import { ask, docker, imageFrom, imageOf, projectDir, type Result } from './engi
 
 const standIns = join(import.meta.dirname, 'stand-ins-hub');
 const image = 'tandem-test-hub';
+export const hubImage = `${image}:0.1.0`;
 
 /** Makes every image that the deployment needs; quick when nothing was changed. */
 export async function buildImages(): Promise<void> {

@@ -3,8 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { until } from '../support/until.ts';
-import { buildImages, Deployment } from './deploy-hub.ts';
-import { needsEngine } from './engine.ts';
+import { buildImages, Deployment, hubImage } from './deploy-hub.ts';
+import { needsEngine, runToEnd } from './engine.ts';
 
 t.setTimeout(600_000);
 
@@ -67,6 +67,12 @@ t.test('B20 what is wrong is said at once, and nothing is started: 78', needsEng
   t.match(stderr, /MCP_HUB_CONFIG: .*\/app\/config\/mcp-servers\.json:3:\d+/);
   t.match(stderr, /REQUIRE_ENV: .*GITHUB_TOKEN/);
   t.notMatch(stdout + stderr, /"service":|Initializing/, 'no service, no word of the hub');
+});
+
+t.test('B20 without a configuration the image says what it misses: 78', needsEngine, async (t) => {
+  const { code, stderr } = await runToEnd(hubImage, []);
+  t.equal(code, 78);
+  t.match(stderr, /MCP_HUB_CONFIG: .*\/app\/config\/mcp-servers\.json/);
 });
 
 t.test('B34 development: an edited server and an edited configuration are live', needsEngine, async (t) => {

@@ -16,7 +16,7 @@ export async function probeHttp(
   const response = await exchange(question, signal);
   try {
     const status = response.statusCode ?? 0;
-    if (!isExpected(status, probe.status)) return { ok: false, reason: reasonOfStatus(status) };
+    if (!isExpected(status, probe.status)) return { ok: false, reason: await reasonOfRefusal(status, response) };
     return await judgeBody(response, probe.json);
   } finally {
     response.destroy();
@@ -25,6 +25,15 @@ export async function probeHttp(
 
 function isExpected(status: number, expected: number | undefined): boolean {
   return expected === undefined ? status >= 200 && status < 300 : status === expected;
+}
+
+/** The status, and what a JSON body adds to it: which component is down. A body that does not come adds nothing. */
+async function reasonOfRefusal(status: number, response: IncomingMessage): Promise<string> {
+  const words = reasonOfStatus(status);
+  if (!/[/+]json\b/i.test(response.headers['content-type'] ?? '')) return words;
+  const text = await readBody(response).catch(() => undefined);
+  const judged = judgeHealthBody(text === undefined ? undefined : parseJson(text));
+  return judged.ok ? words : `${words}, ${judged.reason}`;
 }
 
 function reasonOfStatus(status: number): string {

@@ -75,6 +75,13 @@ const httpCells: readonly (readonly [string, Handler, Omit<Http, 'kind' | 'url'>
   ['200 without a body', answering(200), {}, ok],
   ['204', answering(204), {}, ok],
   ['503', answering(503, '{"status":"ok"}'), {}, failure('HTTP 503')],
+  [
+    '503 with components',
+    answering(503, '{"components":{"db":false}}', { 'content-type': 'application/json' }),
+    {},
+    failure('HTTP 503, component "db" is false'),
+  ],
+  ['503 in JSON that is well', answering(503, '{}', { 'content-type': 'application/json' }), {}, failure('HTTP 503')],
   ['302', answering(302, '', { location: '/' }), {}, failure('HTTP 302 (redirects are not followed)')],
   ['404, expected', answering(404), { status: 404 }, ok],
   ['200, 404 expected', answering(200), { status: 404 }, failure('HTTP 200')],

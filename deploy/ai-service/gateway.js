@@ -12,6 +12,8 @@ import { hashOf, isDevelopment, mockUser, openPool } from './database.js';
 
 const port = Number(process.env['PORT'] ?? 8000);
 const longestBody = 64 * 1024;
+/** How long requests in flight may take when the gateway stops. */
+const drainMs = 5_000;
 
 const pool = openPool();
 const server = createServer((request, response) => {
@@ -111,6 +113,9 @@ function send(response, status, body) {
 }
 
 /** Requests in flight are answered, then the connections to the database are closed, and Node ends by itself with 0. */
-process.once('SIGTERM', () => server.close(() => pool.end()));
+process.once('SIGTERM', () => {
+  server.close(() => pool.end());
+  setTimeout(() => server.closeAllConnections(), drainMs).unref();
+});
 
 server.listen(port, () => console.log(`listening on port ${port}${isDevelopment ? ', with the mock user' : ''}`));

@@ -136,6 +136,7 @@ process.once('SIGTERM', async () => {
   for (const socket of sockets.clients) socket.close(1001, 'the server stops');
   setTimeout(() => {
     for (const socket of sockets.clients) socket.terminate();
+    server.closeAllConnections();
   }, goodbyeMs).unref();
   stores.redis.disconnect();
   await stores.postgres.end();

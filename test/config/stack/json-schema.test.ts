@@ -1,5 +1,5 @@
 /** The JSON Schema accepts what is accepted, and refuses what is wrong in form. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { parse } from 'yaml';
@@ -16,6 +16,16 @@ t.test('the examples are valid', async (t) => {
   for (const file of files) {
     t.ok(isValid(parse(readFileSync(join(root, 'examples', file), 'utf8'), { merge: true })), file);
   }
+});
+
+t.test('the deployments are valid', async (t) => {
+  const deploy = join(root, 'deploy');
+  const files = readdirSync(deploy).flatMap((name) => {
+    const file = join(deploy, name, 'tandem.yaml');
+    return existsSync(file) ? [file] : [];
+  });
+  t.ok(files.length >= 2);
+  for (const file of files) t.ok(isValid(parse(readFileSync(file, 'utf8'), { merge: true })), file);
 });
 
 t.test('numbers, booleans and variables stand where they may', async (t) => {

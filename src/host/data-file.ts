@@ -3,6 +3,8 @@
  * some versions and quotes the file in others; a file may hold secrets, so what is said here never quotes it.
  */
 
+import { mostYamlBytes, mostYamlLevels, tooDeepAt } from '../core/yaml-bounds.ts';
+
 /** The first thing that is wrong. Lines and columns count from 1. */
 export interface SyntaxProblem {
   readonly line: number;
@@ -23,15 +25,27 @@ export function jsonProblem(text: string): SyntaxProblem | undefined {
 
 /** The same for YAML 1.2, of one document or several. */
 export async function yamlProblem(text: string): Promise<SyntaxProblem | undefined> {
-  const { parseAllDocuments, visit } = await import('yaml');
+  const { Lexer, parseAllDocuments, visit } = await import('yaml');
+  if (text.length > mostYamlBytes) {
+    return { line: 1, column: 1, message: `it is too long; accepted: at most ${mostYamlBytes} bytes (1 MiB)` };
+  }
+  const deep = tooDeepAt(new Lexer().lex(text));
+  if (deep !== undefined) {
+    return { line: deep, column: 1, message: `nested too deeply; accepted: at most ${mostYamlLevels} levels` };
+  }
   const documents = parseAllDocuments(text, { prettyErrors: false });
   for (const document of documents) {
     const [error] = document.errors;
     if (error) return { ...placeOf(text, error.pos[0]), message: plainCode(error.code) };
     let dangling: number | undefined;
+    const anchors = new Set<string>();
+    // In the order of the text. An alias that looks its anchor up itself walks the whole document, each of them.
     visit(document, {
       Alias: (_key, alias) => {
-        if (alias.resolve(document) === undefined) dangling ??= alias.range?.[0] ?? 0;
+        if (!anchors.has(alias.source)) dangling ??= alias.range?.[0] ?? 0;
+      },
+      Value: (_key, { anchor }) => {
+        if (anchor !== undefined) anchors.add(anchor);
       },
     });
     if (dangling !== undefined) return { ...placeOf(text, dangling), message: 'an alias without its anchor' };

@@ -82,3 +82,33 @@ t.test('B20 what is YAML has no problem', async (t) => {
     t.equal(await yamlProblem(text), undefined, text);
   }
 });
+
+t.test('B20 YAML that would take all memory or the whole stack is refused before it is parsed', async (t) => {
+  const nested = Array.from({ length: 1_400 }, (_, depth) => `${' '.repeat(depth)}-`).join('\n');
+  for (const text of ['['.repeat(100_000), '- '.repeat(100_000), '- &a ? '.repeat(50_000), '{['.repeat(1_000)]) {
+    t.match(await yamlProblem(text), { line: 1, message: /nested too deeply; accepted: at most 100 levels/ });
+  }
+  t.match(await yamlProblem(nested), { line: 101, message: 'nested too deeply' });
+  t.match(await yamlProblem(`# ${'x'.repeat(1024 * 1024)}`), { message: 'it is too long; accepted: at most 1048576' });
+});
+
+t.test('B20 what only looks deep is YAML: brackets and dashes in texts and comments, many lines', async (t) => {
+  const brackets = '[ - '.repeat(200);
+  const texts = [
+    `a: "${brackets}"`,
+    `a: |\n  ${brackets}\n  ${brackets}`,
+    `# ${'- '.repeat(200)}\na: 1`,
+    `a: x${brackets}`,
+  ];
+  const lists = [
+    '- a: 1\n  b: [1, {c: 2}]\n'.repeat(500),
+    `[${'[1, 2], '.repeat(500)}]`,
+    'a: {b: 1, c: 2}\n---\n'.repeat(200),
+  ];
+  for (const text of [...texts, ...lists]) t.equal(await yamlProblem(text), undefined, text.slice(0, 20));
+});
+
+t.test('B20 many aliases of one anchor take no time', async (t) => {
+  t.equal(await yamlProblem(`[&a x${',*a'.repeat(20_000)}]`), undefined);
+  t.match(await yamlProblem('[*b, &b x]'), { line: 1, column: 2, message: 'an alias without its anchor' });
+});

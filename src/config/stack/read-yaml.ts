@@ -2,14 +2,9 @@
  * From bytes to a located tree: encoding, YAML's own rules, aliases and merge keys. JSON is read the same way, because it is
  * YAML. Bounds are kept on everything that a file could blow up: its size, its depth, what its aliases unfold to.
  */
-import type { Document, LineCounter, Node, Pair, YAMLError, YAMLMap } from 'yaml';
+import type { LineCounter, Node, Pair, YAMLError, YAMLMap } from 'yaml';
+import { mostYamlBytes, mostYamlLevels, tooDeepAt } from '../../core/yaml-bounds.ts';
 import type { Entry, Located, Position, Scalar } from './located.ts';
-
-/** The most that a file may have. */
-const mostBytes = 1024 * 1024;
-
-/** No configuration is as deep, and the parser's recursion bears it. */
-const mostLevels = 100;
 
 /** Values once every alias is replaced by what it stands for. */
 const mostValues = 200_000;
@@ -34,12 +29,15 @@ const start: Position = { line: 1, column: 1 };
 /** Reads one document. Whatever is in the bytes, it throws nothing. */
 export async function readYaml(bytes: Uint8Array): Promise<ReadYaml> {
   const fail = (message: string, at = start): ReadYaml => ({ problems: [{ at, message }] });
-  if (bytes.length > mostBytes)
-    return fail(`${bytes.length} bytes are too many; accepted: at most ${mostBytes} (1 MiB)`);
+  if (bytes.length > mostYamlBytes)
+    return fail(`${bytes.length} bytes are too many; accepted: at most ${mostYamlBytes} (1 MiB)`);
   const text = decode(bytes);
   if (text === undefined) return fail('the file is not UTF-8; accepted: text in UTF-8');
-  if (isTooDeep(text)) return fail(`it is nested too deeply; accepted: at most ${mostLevels} levels`);
-  const { LineCounter, parseDocument, isAlias, isMap, isScalar, isSeq } = await import('yaml');
+  const { Lexer, LineCounter, parseDocument, isAlias, isMap, isScalar, isSeq } = await import('yaml');
+  const line = tooDeepAt(new Lexer().lex(text));
+  if (line !== undefined) {
+    return fail(`it is nested too deeply; accepted: at most ${mostYamlLevels} levels`, { line, column: 1 });
+  }
   const lines = new LineCounter();
   const options = { version: '1.2', schema: 'core', merge: true, uniqueKeys: false, prettyErrors: false } as const;
   const document = parseDocument(text, { ...options, lineCounter: lines });
@@ -50,7 +48,7 @@ export async function readYaml(bytes: Uint8Array): Promise<ReadYaml> {
   if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) {
     return fail('the file is empty; accepted: a map with "services"');
   }
-  const converter = new Converter(document, lines, { isAlias, isMap, isScalar, isSeq });
+  const converter = new Converter(lines, { isAlias, isMap, isScalar, isSeq });
   const root = converter.convert(document.contents, 0);
   return converter.problems.length > 0 ? { problems: converter.problems } : { root: root.part, problems: [] };
 }
@@ -61,16 +59,6 @@ function decode(bytes: Uint8Array): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Seen before the parser is let at it: 100,000 open brackets would take all memory. Brackets in texts count, too. */
-function isTooDeep(text: string): boolean {
-  let open = 0;
-  for (const [bracket] of text.matchAll(/[[\]{}]/g)) {
-    open = bracket === '[' || bracket === '{' ? open + 1 : Math.max(0, open - 1);
-    if (open > mostLevels) return true;
-  }
-  return /(?:[-?:][ \t]+){100}/.test(text);
 }
 
 const syntaxMessages: Readonly<Record<string, string>> = {
@@ -104,16 +92,16 @@ type Guards = Pick<typeof import('yaml'), 'isAlias' | 'isMap' | 'isScalar' | 'is
 /** Unfolds a document: anchors become shared parts, merge keys become entries. */
 class Converter {
   readonly problems: TextProblem[] = [];
-  readonly #document: Document;
   readonly #lines: LineCounter;
   readonly #guards: Guards;
   readonly #done = new Map<Node, Converted>();
   /** What is being converted: an alias into it would have no end. */
   readonly #open = new Set<Node>();
+  /** Those before, in the order of the text. An alias that looks its own up walks the whole document, each of them. */
+  readonly #anchors = new Map<string, Node>();
   #isTooLarge = false;
 
-  constructor(document: Document, lines: LineCounter, guards: Guards) {
-    this.#document = document;
+  constructor(lines: LineCounter, guards: Guards) {
     this.#lines = lines;
     this.#guards = guards;
   }
@@ -125,8 +113,10 @@ class Converter {
     const here = this.#positionOf(node as Node, at);
     if (this.#open.has(node as Node))
       return this.#refuse(at, 'an alias inside what it stands for; accepted: no cycles');
-    if (depth > mostLevels) return this.#refuse(here, `nested too deeply; accepted: at most ${mostLevels} levels`);
+    if (depth > mostYamlLevels)
+      return this.#refuse(here, `nested too deeply; accepted: at most ${mostYamlLevels} levels`);
     this.#open.add(node as Node);
+    this.#note(node as Node);
     const converted = this.#convertNew(node as Node, depth, here);
     this.#open.delete(node as Node);
     this.#done.set(node as Node, converted);
@@ -137,10 +127,14 @@ class Converter {
     return converted;
   }
 
+  #note(node: Node): void {
+    if ('anchor' in node && node.anchor) this.#anchors.set(node.anchor, node);
+  }
+
   #convertNew(node: Node, depth: number, at: Position): Converted {
     const { isAlias, isMap, isScalar, isSeq } = this.#guards;
     if (isAlias(node)) {
-      const target = node.resolve(this.#document);
+      const target = this.#anchors.get(node.source);
       return target
         ? this.convert(target, depth + 1, at)
         : this.#refuse(at, `*${node.source}: there is no anchor &${node.source} before it`);
@@ -204,6 +198,7 @@ class Converter {
       this.problems.push({ at: here, message: 'a key that is no text; accepted: a word before the colon' });
       return undefined;
     }
+    this.#note(key);
     // A quoted "<<" is a key like any other; the merge tag makes a symbol of the plain one.
     return { name, at: here, isMerge: key.source === '<<' && key.type === 'PLAIN' };
   }

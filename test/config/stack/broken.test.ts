@@ -36,7 +36,7 @@ const syntax: readonly Cell[] = [
   [`${'- '.repeat(5_000)}x`, '1:1', 'nested too deeply', 'at most 100 levels'],
   [
     Array.from({ length: 300 }, (_, depth) => `${' '.repeat(depth)}a:`).join('\n'),
-    '102:',
+    '100:',
     'nested too deeply',
     'at most 100 levels',
   ],

@@ -370,3 +370,14 @@ t.test('B20 variables for the file: tandem’s own, below them .env beside it', 
   t.same(secrets, ['hunter2']);
   t.same((await read('services: {a: {command: x}}', around)).secrets, []);
 });
+
+t.test('aliases: the nearest anchor before, on keys, too; very many take no time', async (t) => {
+  const spec = await specIn(
+    'x-a: [&n one, &n two]\nservices: {a: {command: [*n, *k], environment: {&k KEY: *n}}}',
+  ).catch(() => undefined);
+  t.equal(spec, undefined, 'an anchor behind its alias is none');
+  const text = 'x-a: [&n one, &n two, {&k KEY: 1}]\nservices: {a: {command: [*n, *k]}}';
+  t.same((await specIn(text)).process.command, ['two', 'KEY']);
+  const many = `x-a: [&n x${',*n'.repeat(60_000)}]\nservices: {a: {command: *n}}`;
+  t.same((await specIn(many)).process.command, ['x']);
+});

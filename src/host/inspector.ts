@@ -11,7 +11,8 @@ const secondLookMs = 1_000;
 
 /**
  * Closes it, unless Node was asked for it. Loading what can close it takes a millisecond, so this is called once the
- * first child is on its way. Newer Nodes can be told never to open it (`--disable-sigusr1`), as tandem's image does.
+ * first child is on its way. A Node that was told never to open it (`--disable-sigusr1`) has none to close; tandem's images do
+ * not say that, because Node then leaves SIGUSR1 blocked.
  */
 export function closeStrayInspector(): void {
   const wanted = [...process.execArgv, process.env['NODE_OPTIONS'] ?? ''].some((option) => opensInspector.test(option));

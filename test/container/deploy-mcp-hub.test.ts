@@ -70,7 +70,7 @@ t.test('B20 what is wrong is said at once, and nothing is started: 78', needsEng
 });
 
 t.test('B20 without a configuration the image says what it misses: 78', needsEngine, async (t) => {
-  const { code, stderr } = await runToEnd(hubImage, []);
+  const { code, stderr } = await runToEnd(hubImage, ['check']);
   t.equal(code, 78);
   t.match(stderr, /MCP_HUB_CONFIG: .*\/app\/config\/mcp-servers\.json/);
 });

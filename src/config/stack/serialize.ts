@@ -17,7 +17,7 @@ import {
 } from '../../core/spec.ts';
 import type { Environment } from '../config.ts';
 import { formatDuration } from '../duration.ts';
-import { maskCommand, maskUrl, maskValue } from '../mask.ts';
+import { mask, maskCommand, maskUrl, maskValue, secretHider } from '../mask.ts';
 import { conditions } from './dependencies.ts';
 
 export interface SerializeContext {
@@ -25,6 +25,8 @@ export interface SerializeContext {
   readonly environment: Environment;
   /** Variables that are secret whatever their names. */
   readonly secretNames: ReadonlySet<string>;
+  /** Texts that are secret wherever they stand. */
+  readonly secrets: readonly string[];
 }
 
 export interface Serialized {
@@ -107,11 +109,13 @@ class Writer {
   readonly #spec: ServiceSpec;
   readonly #context: SerializeContext;
   readonly #references: References;
+  readonly #hide: (text: string) => string;
 
   constructor(spec: ServiceSpec, context: SerializeContext, references: References) {
     this.#spec = spec;
     this.#context = context;
     this.#references = references;
+    this.#hide = secretHider(context.secrets);
   }
 
   service(): Record<string, unknown> {
@@ -183,27 +187,29 @@ class Writer {
   }
 
   #variable(name: string, value: string): string {
-    const isSecret = value !== '' && (this.#context.secretNames.has(name) || maskValue(name, value) !== value);
-    return isSecret ? this.#references.to(value, name, `${this.#spec.name}_${name}`) : literal(value);
+    const masked = this.#context.secretNames.has(name) ? mask : maskValue(name, value);
+    return this.#shown(value, masked, name, `${this.#spec.name}_${name}`);
   }
 
   #text(what: string, value: string): string {
-    return maskValue('', value) === value ? literal(value) : this.#references.to(value, `${this.#spec.name}_${what}`);
+    return this.#shown(value, maskValue('', value), `${this.#spec.name}_${what}`);
+  }
+
+  /** @param masked the value as its place alone lets it be shown */
+  #shown(value: string, masked: string, ...hints: readonly string[]): string {
+    const isSecret = value !== '' && (masked !== value || this.#hide(value) !== value);
+    return isSecret ? this.#references.to(value, ...hints) : literal(value);
   }
 
   #command(words: readonly string[]): string[] {
     const masked = maskCommand(words);
-    return words.map((word, index) => {
-      return word === '' || masked[index] === word
-        ? literal(word)
-        : this.#references.to(word, `${this.#spec.name}_argument_${index}`);
-    });
+    return words.map((word, index) => this.#shown(word, masked[index] ?? mask, `${this.#spec.name}_argument_${index}`));
   }
 
   #ready({ port, startProbe, settleMs, startTimeoutMs }: ReadinessSpec): Record<string, unknown> {
     return given({
       port: port?.port,
-      host: port && port.host !== 'localhost' ? literal(port.host) : undefined,
+      host: port && port.host !== 'localhost' ? this.#text('host', port.host) : undefined,
       probe: startProbe && this.#question(startProbe),
       timeout: formatDuration(startTimeoutMs),
       settle: settleMs ? formatDuration(settleMs) : undefined,
@@ -216,7 +222,7 @@ class Writer {
       case 'exec':
         return { test: ['CMD', ...this.#command(probe.command)] };
       case 'tcp':
-        return { tcp: literal(addressText(probe.address)) };
+        return { tcp: this.#text('address', addressText(probe.address)) };
       case 'mcp':
         return { mcp: this.#url(probe.url) };
       case 'postgres':
@@ -233,7 +239,7 @@ class Writer {
   }
 
   #url(url: string): string {
-    return maskUrl(url) === url ? literal(url) : this.#references.to(url, `${this.#spec.name}_url`);
+    return this.#shown(url, maskUrl(url), `${this.#spec.name}_url`);
   }
 
   /** Only what differs from what is read where nothing is written. */

@@ -23,7 +23,7 @@ const base = {
 };
 
 const write = (specs: readonly ServiceSpec[], environment: Readonly<Record<string, string>> = base) =>
-  serializeStack(specs, { environment, secretNames: new Set() });
+  serializeStack(specs, { environment, secretNames: new Set(), secrets: [] });
 
 /** Reads a text with the variables that it refers to. */
 async function read(
@@ -271,7 +271,7 @@ function normal(specs: readonly ServiceSpec[]): ServiceSpec[] {
 
 async function presetReadsBack(t: Test, config: Config): Promise<string> {
   const { specs } = await servicesFor(config);
-  const written = await serializeStack(specs, { environment: config.environment, secretNames: config.secretNames });
+  const written = await serializeStack(specs, config);
   t.same(await read(scratchDir(t), written, config.environment), normal(specs), written.text);
   t.notMatch(written.text, 'hunter2');
   return written.text;
@@ -309,6 +309,16 @@ t.test('the embedded preset reads back as the same, with and without its gateway
     await presetReadsBack(t, await load({ ...container, ...more }, 'embedded', { installDir }));
   }
 });
+
+for (const path of ['/health', '']) {
+  t.test(`B53 a URL from a file is a reference wherever it stands, asked at "${path}"`, async (t) => {
+    const root = scratchDir(t, { url: 'https://gw.example/s3cret-path\n', '.venv/bin/gunicorn': '#!x' });
+    const more = { GATEWAY_SKIP_START: '1', GATEWAY_WAIT: '1', GW_HEALTH_PATH: path };
+    const said = { MCP_GATEWAY_URL_FILE: `${root}/url`, HUB_COMMAND: 'hub https://gw.example/s3cret-path/x' };
+    const text = await presetReadsBack(t, await load({ ...container, ...more, ...said, APP_ROOT: root }, 'matrix'));
+    t.notMatch(text, /s3cret|gw\.example/);
+  });
+}
 
 t.test('what is not in tandem’s environment is hidden by name, TANDEM_ variables by themselves', async (t) => {
   const spec = (environment: Record<string, string>): ServiceSpec => ({

@@ -4,13 +4,14 @@
  */
 import { type ConfigChoice, chooseConfig, type Wanted } from '../config/choose-config.ts';
 import type { Remark, RunConfig } from '../config/config.ts';
+import { uniqueNames } from '../config/dependency-url.ts';
 import type { Surroundings } from '../config/load.ts';
 import { secretHider } from '../config/mask.ts';
 import { ConfigError } from '../core/errors.ts';
-import { awaitFirst } from '../core/external.ts';
+import { awaitFirst, type ExternalSpec } from '../core/external.ts';
 import { makePlan, type Plan } from '../core/plan.ts';
 import type { Requirements } from '../core/requirements.ts';
-import type { UserSpec } from '../core/spec.ts';
+import type { ServiceSpec, UserSpec } from '../core/spec.ts';
 import { flagsOf } from '../host/known-flags.ts';
 import { holderOf } from '../host/listeners.ts';
 import { handOver, meetRequirements } from '../host/requirements.ts';
@@ -39,12 +40,10 @@ async function planStack(surroundings: Surroundings, choice: ConfigChoice, wante
   const loaded = await loadStack(surroundings, choice, wanted);
   if ('problems' in loaded) throw new ConfigError(loaded.problems);
   const { config, stack, user } = loaded;
-  // What the file waits for and WAIT_FOR does, too, is waited for once.
-  const waits = config.waits.filter(({ name }) => stack.specs.every((spec) => spec.name !== name));
-  const plan = makePlan(selectServices(awaitFirst(stack.specs, waits), wanted.only));
+  const specs = selectServices(awaitFirst(stack.specs, othersOf(config.waits, stack.specs)), wanted.only);
   return {
     config,
-    plan,
+    plan: await orRefuse(config, () => makePlan(specs)),
     remarks: config.remarks,
     hide: secretHider(config.secrets),
     prepare: async () => meet(config.requirements, user),
@@ -64,9 +63,7 @@ async function planPreset(surroundings: Surroundings, { preset, only }: Wanted):
     flagsOf,
     holderOf,
   };
-  const { specs, remarks } = await servicesFor(config, site, only).catch((error) => {
-    throw error instanceof ConfigError ? new ConfigError([...error.problems, ...config.unmet]) : error;
-  });
+  const { specs, remarks } = await orRefuse(config, () => servicesFor(config, site, only));
   return {
     config,
     plan: makePlan(specs),
@@ -80,6 +77,28 @@ async function planPreset(surroundings: Surroundings, { preset, only }: Wanted):
       return [...made, ...prepared];
     },
   };
+}
+
+/** What the services wait for already is waited for once; what only has the same name gets another one. */
+function othersOf(waits: readonly ExternalSpec[], specs: readonly ServiceSpec[]): readonly ExternalSpec[] {
+  const known = specs.filter(({ isExternal }) => isExternal).map(({ readiness }) => JSON.stringify(readiness?.probe));
+  const others = waits.filter(({ probe }) => !known.includes(JSON.stringify(probe)));
+  const names = uniqueNames(
+    others.map(({ name }) => name),
+    specs.map(({ name }) => name),
+  );
+  return others.map((wait, index) => ({ ...wait, name: names[index] ?? wait.name }));
+}
+
+/** Whatever else is wrong is told with what is missing, without secrets. */
+async function orRefuse<T>({ unmet, secrets }: RunConfig, plan: () => T | Promise<T>): Promise<T> {
+  try {
+    return await plan();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const hide = secretHider(secrets);
+    throw new ConfigError([...error.problems, ...unmet].map((one) => ({ ...one, message: hide(one.message) })));
+  }
 }
 
 function meet(requirements: Requirements, user: UserSpec | undefined): Remark[] {

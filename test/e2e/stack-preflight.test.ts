@@ -106,6 +106,16 @@ test('B20 what is missing is told with what is wrong in the file and in the envi
   t.notMatch(refusal.stderr, 'hunter2');
 });
 
+test('B20 B53 what is missing is told with what only the plan shows to be wrong, without secrets', async (t) => {
+  const asked = { FROM_FILE_FILE: 'secret', TANDEM_FILE_VARS: 'FROM_FILE', REQUIRE_FILES: '/none/s3cret-of-a-file' };
+  const nothingToRun = { secret: files['secret'] ?? '', 'tandem.yaml': 'services: {a: {command: x, profiles: [p]}}' };
+  const ofStack = await refuse(t, 'check', nothingToRun, asked);
+  t.same(ofStack.problems, ['services: there is nothing to run', 'REQUIRE_FILES: "/none/***" does not exist']);
+  const preset = { ...asked, TANDEM_PRESET: 'embedded', HUB_MIGRATE: 'required' };
+  const ofPreset = await refuse(t, 'check', { secret: files['secret'] ?? '' }, preset);
+  t.match(ofPreset.problems, [/^HUB_MIGRATE: "required"/, 'REQUIRE_FILES: "/none/***" does not exist']);
+});
+
 test('B20 a command as the only problem has the code of a shell', async (t) => {
   const text = (commands: string) => ({
     'tandem.yaml': `services: {a: {command: touch trace}}\npreflight: {commands: [${commands}]}`,

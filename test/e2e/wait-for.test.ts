@@ -241,3 +241,14 @@ test('B57 tandem check shows what is waited for, without a password', async (t) 
   const json = await tandemWith(env, t.testdir({}), ['check', '--json']);
   t.notMatch(text.output + json.output, /s3cret|p%40ss|hunter2/);
 });
+
+test('B30 with a tandem.yaml: what it waits for is waited for once, and nothing is lost for its name', async (t) => {
+  const text = 'services: {wait-tcp-a-1: {command: x}}\nwait_for: ["http://a:1/x", "redis://b"]\n';
+  const cwd = t.testdir({ 'tandem.yaml': text });
+  const env = { PATH: process.env['PATH'] ?? '', WAIT_FOR: 'http://a:1/y,redis://b,tcp://a:1' };
+  const { output } = await tandemWith(env, cwd, ['check']);
+  t.match(output, /^order +wait-http-a-1-2, wait-tcp-a-1-2, wait-http-a-1, wait-redis-b, wait-tcp-a-1$/m);
+  t.match(output, 'GET http://a:1/x,');
+  t.match(output, 'GET http://a:1/y,');
+  t.match(output, 'connect to a:1,');
+});

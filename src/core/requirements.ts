@@ -16,7 +16,7 @@ export interface Requirements {
 export interface RequiredFile {
   readonly subject: string;
   readonly path: string;
-  /** Absent: by the end of its name, `.json`, `.yaml` or `.yml`; any other is only read. */
+  /** Absent: by the end of its name, `.json`, `.yaml` or `.yml`; any other is only opened. */
   readonly format?: 'json' | 'yaml' | undefined;
 }
 

@@ -2,7 +2,7 @@
  * Whether everything is there that must be before a start. It looks at all of it and changes nothing; `meetRequirements`
  * then makes what may be made.
  */
-import { readFileSync, statSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { ConfigError, type Problem } from '../core/errors.ts';
 import type { RequiredDirectory, RequiredFile, Requirements } from '../core/requirements.ts';
 import type { UserSpec } from '../core/spec.ts';
@@ -46,12 +46,15 @@ async function whyNotReadable(file: RequiredFile): Promise<Problem[]> {
   try {
     // Reading a pipe that nobody writes to would never end.
     if (!statSync(path).isFile()) return [problemOf(file, 'is no file')];
-    const text = readFileSync(path, 'utf8');
+    // Not read where its content does not matter: it may be a database or a model.
+    closeSync(openSync(path, 'r'));
     const format = file.format ?? formatOf(path);
-    const wrong = format === 'json' ? jsonProblem(text) : format === 'yaml' ? await yamlProblem(text) : undefined;
+    if (format === undefined) return [];
+    const text = readFileSync(path, 'utf8');
+    const wrong = format === 'json' ? jsonProblem(text) : await yamlProblem(text);
     if (!wrong) return [];
     const { line, column, message } = wrong;
-    return [{ subject, message: `${path}:${line}:${column} is not valid ${format?.toUpperCase()}: ${message}` }];
+    return [{ subject, message: `${path}:${line}:${column} is not valid ${format.toUpperCase()}: ${message}` }];
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
     return [problemOf(file, isMissing ? 'does not exist' : `cannot be read: ${reasonOf(error)}`)];

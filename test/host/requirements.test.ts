@@ -10,6 +10,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -69,6 +70,13 @@ t.test('B20 files: there, readable, and valid with file, line and column', async
   ]);
   t.equal(problems.length, 5);
   t.notMatch(JSON.stringify(problems), 's3cret');
+});
+
+t.test('B20 a file whose content does not matter is not read: it may be longer than a text can be', async (t) => {
+  const path = join(scratch(t), 'model.bin');
+  writeFileSync(path, '');
+  truncateSync(path, 600 * 2 ** 20);
+  t.strictSame(await ask({ files: [{ subject: 'FILES', path }] }), []);
 });
 
 t.test('B20 commands: found in PATH and executable, with the code of a shell', async (t) => {

@@ -70,7 +70,7 @@ function urlOf(url: string, key: 'http' | 'mcp', { complaints, path, port }: Ask
   if (port) return `http://${port.host.includes(':') ? `[${port.host}]` : port.host}:${port.port}${url}`;
   complaints.at(
     [...path, key],
-    `"${url}" is a path, and ready.port does not say of which port; accepted: a URL, or a path with ready.port`,
+    'it is a path, and ready.port does not say of which port; accepted: a URL, or a path with ready.port',
   );
   return undefined;
 }

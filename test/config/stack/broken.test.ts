@@ -150,7 +150,7 @@ const readiness: readonly Cell[] = [
     'services.a.healthcheck.http: there is "test", too',
     'one of',
   ],
-  [a('healthcheck: {http: /h}'), '4:19', 'services.a.healthcheck.http: "/h" is a path', 'with ready.port'],
+  [a('healthcheck: {http: /h}'), '4:19', 'services.a.healthcheck.http: it is a path', 'with ready.port'],
   [a('healthcheck: {http: "ftp://h"}'), '4:19', 'services.a.healthcheck.http: "ftp://h"', 'an http or https URL'],
   [
     a('healthcheck: {http: {url: "http://h", status: 99}}'),
@@ -341,6 +341,7 @@ t.test('B53 no secret is shown', async (t) => {
     a('environment: "PASSWORD=hunter2"'),
     a('environment: ["=hunter2"]'),
     a('ready: {port: ${DB_PASSWORD}}'),
+    a('healthcheck: {http: "/health?x=${DB_PASSWORD}"}'),
   ];
   for (const text of texts) {
     const complaints = await complaintsOf(text, around);

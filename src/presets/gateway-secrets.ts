@@ -2,11 +2,12 @@
  * The secrets of MCP-Gateway. It has defaults for them that everybody can read, and starts with those without a word; so
  * they are demanded before it is started. Looks at names and values only, and never shows a value.
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config, Environment, Remark } from '../config/config.ts';
 import type { Problem } from '../core/errors.ts';
 import type { ServiceSpec } from '../core/spec.ts';
+import { sitePackages } from './matrix-server.ts';
 
 /** What signs its tokens, what its database is encrypted with, and what opens its API: in every version. */
 const always = ['JWT_SECRET_KEY', 'AUTH_ENCRYPTION_SECRET', 'BASIC_AUTH_PASSWORD'];
@@ -57,11 +58,13 @@ function isMcpGateway({ process: { command } }: ServiceSpec): boolean {
 
 /** Whether the installed version makes an administrator, read from its settings; one that cannot be read does not. */
 function hasAdministrator(venv: string): boolean {
-  const lib = join(venv, 'lib');
-  const settings = (existsSync(lib) ? readdirSync(lib) : [])
-    .map((python) => join(lib, python, 'site-packages/mcpgateway/config.py'))
-    .find((path) => existsSync(path));
-  return settings !== undefined && readFileSync(settings, 'utf8').includes(administrator.toLowerCase());
+  return sitePackages(venv).some((place) => {
+    try {
+      return readFileSync(join(place, 'mcpgateway/config.py'), 'utf8').includes(administrator.toLowerCase());
+    } catch {
+      return false;
+    }
+  });
 }
 
 /** What is wrong with one. MCP-Gateway does not tell upper from lower case in names, so each spelling counts. */

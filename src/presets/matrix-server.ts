@@ -61,7 +61,8 @@ function hasModule(venv: string, path: string): boolean {
   return sitePackages(venv).some((place) => existsSync(join(place, path)));
 }
 
-function sitePackages(venv: string): string[] {
+/** Where a virtual environment keeps its packages; nowhere if there is none. */
+export function sitePackages(venv: string): string[] {
   const lib = join(venv, 'lib');
   try {
     const pythons = readdirSync(lib).filter((name) => name.startsWith('python'));

@@ -90,6 +90,8 @@ t.test('a version that makes an administrator is not started with that one known
   t.strictSame(await refused(root, { ...three, [administrator]: ofAdministrator }), []);
   const older = { 'mcpgateway/.venv/lib/python3.11/site-packages/mcpgateway/config.py': 'jwt_secret_key: str' };
   t.strictSame(await refused(scratchDir(t, older), three), []);
+  const unreadable = { 'mcpgateway/.venv/lib/python3.11/site-packages/mcpgateway/config.py/x': '' };
+  t.strictSame(await refused(scratchDir(t, unreadable), three), []);
 });
 
 t.test('nobody is asked for the secrets of a gateway that is not started, or is not MCP-Gateway', async (t) => {

@@ -8,14 +8,12 @@ import './host/signals.ts';
 import { join } from 'node:path';
 import { isatty } from 'node:tty';
 import { type Invocation, parseArguments } from './cli/arguments.ts';
-
 import type { Planned } from './cli/plan-run.ts';
 import type { Remark, RunConfig } from './config/config.ts';
 import { parseFileLimit } from './config/file-limit.ts';
 import type { Surroundings } from './config/load.ts';
 import { hideInside } from './config/mask.ts';
 import { ConfigError, type Problem, UnavailableError } from './core/errors.ts';
-
 import { healthReport } from './core/health.ts';
 import { EX_CONFIG, EX_SOFTWARE, EX_UNAVAILABLE, exitCodeOf } from './core/outcome.ts';
 import { makePlan, type Plan } from './core/plan.ts';
@@ -153,13 +151,14 @@ function complain(unusable: readonly LaunchFailure[], unmet: readonly Problem[] 
 /** From the command line and what is around to a plan. Starts and writes nothing. */
 async function planHere(wanted: Invocation & { command: 'run' | 'check' }): Promise<Planned> {
   const { planRun } = await import('./cli/plan-run.ts');
+  const cwd = process.cwd();
   const surroundings: Surroundings = {
     environment: process.env,
-    cwd: process.cwd(),
+    cwd,
     installDir: join(__dirname, '..'),
     isTerminal: isatty,
     self: ownIdentity(),
-    survey: ({ requirements, ...ground }) => unmetRequirements(requirements, { ...ground, cwd: process.cwd() }),
+    survey: ({ requirements, ...ground }) => unmetRequirements(requirements, { ...ground, cwd }),
   };
   const planned = await planRun(surroundings, wanted);
   hideInWords(planned.hide);

@@ -1,6 +1,6 @@
 /**
- * From the environment and a tandem.yaml to a run. The variables of the presets are not read, and so cannot be wrong. Reads files,
- * writes none, starts nothing; all that is wrong, in the environment and in the file, is refused in one error.
+ * From the environment and a tandem.yaml to a run. The variables of the presets are not read, and so cannot be wrong; but
+ * MCP_HUB_CONFIG, which any hub may go by, must be there. Reads files, writes none, starts nothing; all that is wrong, in the environment and in the file, is refused in one error.
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -10,7 +10,7 @@ import type { UserSpec } from '../core/spec.ts';
 import type { ConfigChoice, Wanted } from './choose-config.ts';
 import type { RunConfig } from './config.ts';
 import { contradictions } from './contradictions.ts';
-import { assembleRun, definedOnly, type Surroundings } from './load.ts';
+import { assembleRun, defaultUserOf, definedOnly, type Surroundings } from './load.ts';
 import { secretHider } from './mask.ts';
 import { nearest } from './nearest.ts';
 import { requirementsOf } from './requirements.ts';
@@ -18,7 +18,6 @@ import { readSecretFiles } from './secret-files.ts';
 import { type ReadStack, readStack, type Stack, type StackContext } from './stack/stack.ts';
 import { stopBudget } from './stack/stop-budget.ts';
 import { collectTexts, refused } from './texts.ts';
-import { defaultUser } from './users.ts';
 import { isForEveryRun, parseValues, variableNames } from './variables.ts';
 
 export interface LoadedStack {
@@ -49,8 +48,7 @@ export async function loadStack(
   const parsed = parseValues(texts);
   const profiles = [...('values' in parsed ? (parsed.values.TANDEM_PROFILES ?? []) : []), ...wanted.profiles];
   const { self } = surroundings;
-  const isUserRefused = 'refusals' in parsed && parsed.refusals.some((refusal) => refusal.name === 'TANDEM_USER');
-  const byDefault = defaultUser(isUserRefused ? undefined : texts['TANDEM_USER'], self);
+  const byDefault = defaultUserOf(texts, parsed, surroundings);
   const read = await readChosen(resolve(cwd, choice.name), choice, {
     environment,
     profiles,

@@ -5,7 +5,7 @@
 import { join, resolve } from 'node:path';
 import { ConfigError, type Problem } from '../core/errors.ts';
 import type { Requirements } from '../core/requirements.ts';
-import type { UserSpec } from '../core/spec.ts';
+import type { Self, UserSpec } from '../core/spec.ts';
 import type {
   Config,
   EnvFile,
@@ -24,8 +24,8 @@ import { beatenByGatewayFile, overridesOf, ownEnvironment, type Rider, wholeEnvi
 import { type ReadSecrets, readSecretFiles } from './secret-files.ts';
 import { type StopShares, stopShares } from './stop-shares.ts';
 import { collectTexts, refused } from './texts.ts';
-import { type DefaultUser, defaultUser, type Self } from './users.ts';
-import { parseValues, type Values } from './variables.ts';
+import { type DefaultUser, defaultUser } from './users.ts';
+import { type Parsed, parseValues, type Texts, type Values } from './variables.ts';
 
 /** What a configuration is made from. */
 export interface Surroundings {
@@ -37,13 +37,13 @@ export interface Surroundings {
   /** Whether a file descriptor is a terminal; `tty.isatty` is one. */
   readonly isTerminal: (fd: number) => boolean;
   /** Looks at the machine for what is missing, and changes nothing there. Absent: all is well. */
-  readonly survey?: (wanted: Wanted) => Promise<readonly Problem[]>;
+  readonly survey?: (demands: Demands) => Promise<readonly Problem[]>;
   /** Who tandem is. Absent: not known, and services are not run as anybody else. */
   readonly self?: Self | undefined;
 }
 
 /** What a configuration wants of the machine. */
-export interface Wanted {
+export interface Demands {
   readonly requirements: Requirements;
   /** Variables that are set for anybody. */
   readonly environment: Environment;
@@ -77,10 +77,9 @@ export async function loadConfig(
   ];
   const { name, reason } = preset;
   const requirements = requirementsOf(texts, surroundings.cwd);
-  const isUserRefused = 'refusals' in parsed && parsed.refusals.some((refusal) => refusal.name === 'TANDEM_USER');
-  const found = defaultUser(isUserRefused ? undefined : texts.texts.TANDEM_USER, surroundings.self);
-  const wanted = { requirements, environment: anybodys(environment, files), user: found.user?.identity };
-  const unmet = [...found.problems, ...((await surroundings.survey?.(wanted)) ?? [])];
+  const found = defaultUserOf(texts.texts, parsed, surroundings);
+  const demands = { requirements, environment: anybodys(environment, files), user: found.user?.identity };
+  const unmet = [...found.problems, ...((await surroundings.survey?.(demands)) ?? [])];
   if (problems.length > 0 || name === undefined || !('values' in parsed)) {
     const hide = secretHider(secrets);
     throw new ConfigError(
@@ -93,6 +92,12 @@ export async function loadConfig(
   const { values } = parsed;
   const sources = { surroundings, given, environment, places, files, secretNames, secrets };
   return assemble({ ...sources, values, requirements, unmet, user: found, preset: { name, reason } });
+}
+
+/** Who the services are by default. A text that can be no user is refused as every other one. */
+export function defaultUserOf(texts: Texts, parsed: Parsed, { self }: Surroundings): DefaultUser {
+  const isRefused = 'refusals' in parsed && parsed.refusals.some(({ name }) => name === 'TANDEM_USER');
+  return defaultUser(isRefused ? undefined : texts.TANDEM_USER, self);
 }
 
 /** The environment and the .env files with what their NAME_FILE variables name. */

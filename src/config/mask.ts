@@ -1,6 +1,7 @@
 /**
  * Secrets in what people read. Masking goes by names, because a value does not show what it is; when in doubt it masks.
- * What was read from a file is secret as a whole, so there it goes by the value, wherever that stands. Every value that comes from the environment passes here before it is logged or printed.
+ * What was read from a file is secret as a whole, so there it goes by the value, wherever that stands. Every value that
+ * comes from the environment passes here before it is logged or printed.
  */
 import { hideUserinfo, mask } from '../core/userinfo.ts';
 

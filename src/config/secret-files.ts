@@ -6,6 +6,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Problem } from '../core/errors.ts';
 import type { Environment } from './config.ts';
+import { splitList } from './lists.ts';
 import { looksSecret } from './mask.ts';
 import { ownNameOf } from './scopes.ts';
 
@@ -70,7 +71,7 @@ export function readSecretFiles({ values, where }: Layer, rules: FileRules): Rea
 
 /** TANDEM_FILE_VARS adds names; with a `-` before it a name is left alone. */
 function wantedBy(listed = ''): (name: string) => boolean {
-  const words = new Set(listed.split(/[\s,]+/));
+  const words = new Set(splitList(listed));
   return (name) => {
     if (name === '' || words.has(`-${name}`)) return false;
     if (words.has(name)) return true;

@@ -5,18 +5,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Problem } from '../core/errors.ts';
-import type { UserSpec } from '../core/spec.ts';
+import type { Self, UserSpec } from '../core/spec.ts';
 import type { Remark, ServiceUser } from './config.ts';
-
-/** Who tandem is. */
-export interface Self {
-  readonly uid: number;
-  readonly gid: number;
-  /** Supplementary ones. */
-  readonly groups: readonly number[];
-  /** Of CAP_SETUID, CAP_SETGID and CAP_KILL those that it does not have. */
-  readonly missingCapabilities: readonly string[];
-}
 
 /** The highest number that the kernel takes as an id. */
 const highestId = 2 ** 32 - 2;

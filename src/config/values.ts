@@ -1,7 +1,7 @@
 /**
  * The kinds of values that a variable can have: from text to a checked value. Each says in words what it accepts, and
- * that is the whole error message. This and `variables.ts` are the only users of zod, and of its small variant only:
- * the full one takes 20 ms of every start.
+ * that is the whole error message. This and `variables.ts` are all that a start without a tandem.yaml knows of zod, and
+ * of its small variant only: the full one takes 20 ms.
  */
 import { isIPv6 } from 'node:net';
 import * as z from 'zod/mini';
@@ -122,8 +122,9 @@ export const absolutePath = kind<string>((text) => (text.startsWith('/') ? text 
 
 /** Names of variables, apart by blanks or commas; some with a `-` before them. */
 export const variableList = kind<readonly string[]>((text) => {
-  const names = text.split(/[\s,]+/).filter((name) => name !== '');
-  return names.every((name) => /^-?[A-Za-z_]\w*$/.test(name)) ? names : new Refusal('names of variables, with commas');
+  const names = splitList(text);
+  const areNames = names.every((name) => isVariableName(name.replace(/^-/, '')));
+  return areNames ? names : new Refusal('names of variables, with commas');
 });
 
 /** Names of variables, apart by blanks or commas. */
@@ -143,8 +144,9 @@ export const pathList = kind<readonly string[]>((text) => {
 export const user = kind<string>((text) =>
   /^[\w.-]+(:[\w.-]+)?$/.test(text) ? text : new Refusal('a user as name or uid, or with a group as user:group'),
 );
+
 /** Names of profiles, apart by blanks or commas. */
-export const profileList = kind<readonly string[]>((text) => text.split(/[\s,]+/).filter((name) => name !== ''));
+export const profileList = kind<readonly string[]>(splitList);
 
 /** A Python module and the application in it. */
 export const appModule = kind<string>((text) =>

@@ -505,8 +505,11 @@ export function variable(name: VariableName): Variable {
 /** What is accepted instead, for every text that is not. */
 export type Refusals = readonly { readonly name: VariableName; readonly accepted: string }[];
 
+/** All values, or all that is refused. */
+export type Parsed = { readonly values: Values } | { readonly refusals: Refusals };
+
 /** Checks all texts at once. */
-export function parseValues(texts: Texts): { readonly values: Values } | { readonly refusals: Refusals } {
+export function parseValues(texts: Texts): Parsed {
   const values: Partial<Record<VariableName, unknown>> = {};
   const refusals: Refusals[number][] = [];
   // One by one: an object schema of them all would be made for this one use, in 3 ms.

@@ -131,6 +131,16 @@ export interface UserSpec {
   readonly groups: readonly number[];
 }
 
+/** Who tandem is, which decides whom it can run a service as. */
+export interface Self {
+  readonly uid: number;
+  readonly gid: number;
+  /** Supplementary ones. */
+  readonly groups: readonly number[];
+  /** Of CAP_SETUID, CAP_SETGID and CAP_KILL those that it does not have; may be found out when it is read. */
+  readonly missingCapabilities: readonly string[];
+}
+
 /** How a service's processes are set up; what Node cannot do itself is done by the exec helper. */
 export interface ProcessSpec {
   /** `argv`; the first word is looked up in the PATH of `environment`. */

@@ -1,17 +1,9 @@
 /** Who tandem is, and what it lacks to run services as somebody else: asked of the kernel. */
 import { readFileSync } from 'node:fs';
+import type { Self } from '../core/spec.ts';
 
 /** CAP_KILL, CAP_SETGID and CAP_SETUID by their bits (capabilities(7)): to become another user, and to stop it again. */
 const neededCapabilities = { CAP_SETUID: 7, CAP_SETGID: 6, CAP_KILL: 5 } as const;
-
-export interface Self {
-  readonly uid: number;
-  readonly gid: number;
-  /** Supplementary ones. */
-  readonly groups: readonly number[];
-  /** Of CAP_SETUID, CAP_SETGID and CAP_KILL those that are missing; read when it is asked for. */
-  readonly missingCapabilities: readonly string[];
-}
 
 /** This process; absent where there are no users. */
 export function ownIdentity(): Self | undefined {

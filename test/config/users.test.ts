@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import t from 'tap';
-import { defaultUser, findUser, type Self, whyNotAs, whyNotIn } from '../../src/config/users.ts';
+import { defaultUser, findUser, whyNotAs, whyNotIn } from '../../src/config/users.ts';
+import type { Self } from '../../src/core/spec.ts';
 
 const files = {
   passwd:

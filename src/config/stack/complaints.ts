@@ -99,7 +99,7 @@ export class Complaints {
 }
 
 /** `services.web.command[2]`, quotes around what is no word. */
-export function pathText(path: Path): string {
+function pathText(path: Path): string {
   const steps = path.map((step, index) => {
     if (typeof step === 'number') return `[${step}]`;
     const word = /^[\w-]+$/.test(step) ? step : JSON.stringify(step);

@@ -12,7 +12,7 @@ export const conditions = {
   service_ended: 'ended',
 } as const satisfies Record<string, DependencyCondition>;
 
-export type ConditionWord = keyof typeof conditions;
+type ConditionWord = keyof typeof conditions;
 
 /** What one service needs, by name. */
 export type Needs = Readonly<Record<string, DependencyCondition>>;

@@ -118,7 +118,7 @@ export const healthcheckKeys = {
   disable: { accepts: bool, default: 'false', effect: 'true: no healthcheck, as `test: [NONE]`' },
 } as const satisfies KeyTable;
 
-export const livenessKeys = { ...questionKeys, ...timingKeys } as const satisfies KeyTable;
+const livenessKeys = { ...questionKeys, ...timingKeys } as const satisfies KeyTable;
 
 export const readyKeys = {
   port: { accepts: port, default: 'none', ours: true, effect: 'stage one: a process of this service listens there' },
@@ -457,4 +457,3 @@ export type LivenessInput = ObjectOf<typeof livenessKeys>;
 export type QuestionInput = ObjectOf<typeof questionKeys>;
 export type ReadyInput = ObjectOf<typeof readyKeys>;
 export type PreflightInput = ObjectOf<typeof preflightKeys>;
-export type WaitInput = ObjectOf<typeof waitKeys>;

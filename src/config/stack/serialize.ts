@@ -17,6 +17,7 @@ import {
 } from '../../core/spec.ts';
 import type { Environment } from '../config.ts';
 import { formatDuration } from '../duration.ts';
+import { isVariableName } from '../lists.ts';
 import { mask, maskCommand, maskUrl, maskValue, secretHider } from '../mask.ts';
 import { conditions } from './dependencies.ts';
 
@@ -74,7 +75,7 @@ class References {
     const known = Object.entries(this.#environment).find(
       ([name, its]) => its === value && maskValue(name, its) !== its,
     );
-    if (known && /^[A-Za-z_]\w*$/.test(known[0])) return `\${${known[0]}:?is not in this file}`;
+    if (known && isVariableName(known[0])) return `\${${known[0]}:?is not in this file}`;
     const isFree = (name: string) => [value, undefined].includes(this.#values.get(name) ?? this.#environment[name]);
     const names = hints.map((hint) =>
       hint

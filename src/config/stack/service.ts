@@ -7,10 +7,11 @@ import {
   noRestart,
   type ReadinessSpec,
   type RestartPolicy,
+  type Self,
   type ServiceSpec,
 } from '../../core/spec.ts';
 import type { ServiceUser } from '../config.ts';
-import { findUser, type Self, whyNotAs, whyNotIn } from '../users.ts';
+import { findUser, whyNotAs, whyNotIn } from '../users.ts';
 import type { Complaints } from './complaints.ts';
 import { environmentOf, type Sources } from './environment.ts';
 import type { HealthcheckInput, ReadyInput, ServiceInput } from './keys.ts';

@@ -7,9 +7,11 @@ import { parse } from './fixture.ts';
 const deploy = join(import.meta.dirname, '../../../deploy');
 const stacks = readdirSync(deploy).filter((name) => existsSync(join(deploy, name, 'tandem.yaml')));
 
-/** A value for each variable that a file demands with `${NAME:?…}`. */
+/** A value for each variable that a file demands with `${NAME:?…}`; a URL where the message begins like one. */
 const demanded = (text: string) =>
-  Object.fromEntries([...text.matchAll(/\$\{(\w+):\?/g)].map(([, name]) => [`${name}`, 'given']));
+  Object.fromEntries(
+    [...text.matchAll(/\$\{(\w+):\?([a-z]+:\/\/)?/g)].map(([, name, scheme = '']) => [`${name}`, `${scheme}given`]),
+  );
 
 for (const name of stacks) {
   test(`deploy/${name}/tandem.yaml is accepted, and tells editors its schema`, async (t) => {

@@ -7,6 +7,10 @@ DEV ?=
 .DEFAULT_GOAL := help
 .PHONY: help build build-dev rebuild healthcheck up down restart status logs
 
+# The service of each stack that tandem runs in, where it is not called as the stack.
+service_matrix := matrix-hub
+service_ai-service := gateway
+
 containers = scripts/containers.sh $(1) $(STACK) $(if $(DEV),--dev) $(PROFILES:%=--profile %)
 
 help: ## This list
@@ -42,4 +46,4 @@ logs: ## Show their output, until Ctrl-C
 	$(call containers,logs)
 
 healthcheck: ## Ask the health check inside of the container, showing each try
-	$(call containers,exec) -T --env HEALTHCHECK_DEBUG=1 $(STACK) tandem health
+	$(call containers,exec) -T --env HEALTHCHECK_DEBUG=1 $(or $(service_$(STACK)),$(STACK)) /opt/tandem/bin/tandem health

@@ -171,7 +171,7 @@ const recipes: Readonly<Record<string, RegExp>> = {
   restart: / restart mcp-hub *$/,
   status: / status mcp-hub *$/,
   logs: / logs mcp-hub *$/,
-  healthcheck: / exec mcp-hub +-T --env HEALTHCHECK_DEBUG=1 mcp-hub tandem health$/,
+  healthcheck: / exec mcp-hub +-T --env HEALTHCHECK_DEBUG=1 mcp-hub \/opt\/tandem\/bin\/tandem health$/,
 };
 t.test('B24 each target of the Makefile', { skip: hasTool('make') ? false : 'no make here' }, async (t) => {
   const make = (...words: string[]) =>
@@ -184,6 +184,13 @@ t.test('B24 each target of the Makefile', { skip: hasTool('make') ? false : 'no 
     t.match(stdout.split('\n')[0], recipe, target);
   }
   t.match(make('up', 'PROFILES=postgres redis', 'DEV=1').stdout, /--dev --profile postgres --profile redis\n/);
+  for (const [stack, service] of Object.entries({ matrix: 'matrix-hub', 'ai-service': 'gateway', exai: 'exai' })) {
+    t.match(
+      make('healthcheck', `STACK=${stack}`).stdout,
+      new RegExp(` ${service} /opt/tandem/bin/tandem health\\n`),
+      stack,
+    );
+  }
   const help = spawnSync('make', [], { cwd: projectDir, encoding: 'utf8' }).stdout;
   for (const target of Object.keys(recipes)) t.match(help, new RegExp(`^${target} +\\w`, 'm'));
 });

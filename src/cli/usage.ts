@@ -35,8 +35,8 @@ Usage:
   tandem --version
 
 Environment (the README has the whole table):
-  TANDEM_CONFIG         a tandem.yaml that says what is run; unset: the one in the working directory, if there is one
-  TANDEM_PRESET         embedded or matrix, where there is no tandem.yaml; unset: by what is found
+  TANDEM_CONFIG         a tandem.yaml that says what is run; wins over TANDEM_PRESET
+  TANDEM_PRESET         embedded or matrix; unset: ./tandem.yaml, else the preset that is found
   HOST, PORT            where the hub listens (port 7300)
   GW_HOST, GW_PORT      where the gateway listens (port 4444)
   HUB_COMMAND, GW_COMMAND, MIGRATE_COMMAND
@@ -58,12 +58,14 @@ const helpOf: Readonly<Record<CommandName, string>> = {
   run: `Starts the services in order, watches them, stops them together.
 
 Usage: ${usageLines.run}
-  --config FILE   run the services of this tandem.yaml; it wins over TANDEM_CONFIG
+  --config FILE   run the services of this tandem.yaml; it wins over TANDEM_CONFIG and TANDEM_PRESET
   --profile NAME  activate this profile of it; may be given several times
   --preset NAME   embedded (gateway and hub from npm) or matrix (Matrix Hub and MCP-Gateway, Python);
                   it wins over TANDEM_CONFIG and TANDEM_PRESET
   --only NAME     run this service and skip the others, for example migrations; may be given several times
 
+Without --config and --preset: TANDEM_CONFIG, else TANDEM_PRESET, else tandem.yaml, tandem.yml or tandem.json in the
+working directory, else the preset that is found.
 SIGTERM and SIGINT stop; a second one ends everything at once.
 `,
   check: `Prints all that run would do: order, commands, directories, environment, health endpoints.

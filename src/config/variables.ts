@@ -116,17 +116,18 @@ export const variables = {
   TANDEM_PRESET: {
     accepts: oneOf('embedded', 'matrix'),
     owner: 'tandem',
-    unset: 'by what is found',
+    unset: './tandem.yaml, else by what is found',
     unit: '',
-    effect: 'which services are run: the embedded npm pair, or Matrix Hub and MCP-Gateway (Python); --preset wins',
+    effect:
+      'which services are run: the embedded npm pair, or Matrix Hub and MCP-Gateway (Python); flags and TANDEM_CONFIG win',
   },
   TANDEM_CONFIG: {
     accepts: path,
     owner: 'tandem',
-    unset: './tandem.yaml, .yml or .json, where there is one and no preset is asked for',
+    unset: './tandem.yaml, .yml or .json, where there is one and no preset is named',
     unit: '',
     effect:
-      'a file that says which services are run (docs/tandem-yaml.md), whatever TANDEM_PRESET is; --config and --preset win',
+      'a file that says which services are run (docs/tandem-yaml.md); wins over TANDEM_PRESET; --config and --preset win',
   },
   TANDEM_PROFILES: {
     accepts: profileList,

@@ -75,10 +75,12 @@ t.test('called as tandem it starts the program beside it and hands every word on
   chmodSync(join(directory, 'tandem.cjs'), 0o755);
   symlinkSync('native/launch', join(directory, 'tandem'));
   const words = ['--', '--session', '', ' a b '];
-  const { stdout } = await run(['env', 'TANDEM_NOFILE=', join(directory, 'tandem'), ...words]);
-  t.same(stdout, `\n${words.join('\n')}\n`);
-  const { stdout: noted } = await run(['env', '-u', 'TANDEM_NOFILE', join(directory, 'tandem')]);
-  t.match(noted, /^\d+\n/, 'the limit of open files is noted');
+  const { stdout } = await run(['env', 'TANDEM_NOFILE=77', join(directory, 'tandem'), ...words]);
+  t.same(stdout, `77\n${words.join('\n')}\n`);
+  for (const unset of [['-u', 'TANDEM_NOFILE'], ['TANDEM_NOFILE=']]) {
+    const { stdout: noted } = await run(['env', ...unset, join(directory, 'tandem')]);
+    t.match(noted, /^\d+\n/, `the limit of open files is noted: ${unset.join(' ')}`);
+  }
 });
 
 /** As the kernel writes it. */

@@ -76,6 +76,7 @@ async function live(plan: Plan, circumstances: Circumstances): Promise<number> {
   if (reaper) startReaper(reaper);
   const output = makeOutput({
     mode: circumstances.output,
+    modes: new Map(plan.services.flatMap(({ name, output }) => (output ? [[name, output]] : []))),
     names: plan.services.map(({ name }) => name),
     createPipe: reaper && (() => reaper.pipe()),
     color: isColorWanted,

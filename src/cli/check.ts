@@ -81,6 +81,7 @@ function serviceText(spec: ServiceSpec, config: RunConfig): string[] {
         'stop',
         `${spec.stopSignal}${spec.stopGraceMs === undefined ? '' : `, at most ${formatDuration(spec.stopGraceMs)}`}`,
       ),
+      ...(spec.output ? [row('output', spec.output)] : []),
       row('forwards', spec.forwardSignals === 'all' ? 'every signal' : spec.forwardSignals.join(', ') || 'no signal'),
       ...environmentText(process.environment, config),
     ].map((line) => `  ${line}`),

@@ -161,6 +161,12 @@ export interface ProcessSpec {
   readonly noNewPrivileges?: boolean;
 }
 
+/**
+ * How a service's output is handed on: `raw`, tandem's own descriptors; `prefix`, its name before each line; `json`, a
+ * record a line.
+ */
+export type OutputMode = 'raw' | 'prefix' | 'json';
+
 /** One thing to run. */
 export interface ServiceSpec {
   /** Lower-case letters, digits, `-` and `_`; unique in a plan. */
@@ -184,6 +190,8 @@ export interface ServiceSpec {
   readonly stopSignal: SignalName;
   /** The most that it may take from stop signal to exit. Absent: what the stop budget leaves. */
   readonly stopGraceMs?: number;
+  /** Absent: as the output of the whole run. */
+  readonly output?: OutputMode;
   /** The signals handed on to the leader when tandem receives them; `all`: every one, TERM and INT included. */
   readonly forwardSignals: 'all' | readonly SignalName[];
   /** Why this service is not run at all. It then counts as there for all who depend on it. */

@@ -10,12 +10,11 @@ import type { ChildProcess } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { isatty } from 'node:tty';
+import type { OutputMode } from '../core/spec.ts';
 import { type Format, jsonFormat, prefixFormat } from './output-format.ts';
 import { openSink, type Sink } from './output-sink.ts';
 import { type OutputStream, readStream } from './output-stream.ts';
 import type { Output as LaunchOutput, OutputChannel } from './processes.ts';
-
-export type OutputMode = 'raw' | 'prefix' | 'json';
 
 /** Where the output of all services goes. */
 export interface Output extends LaunchOutput {
@@ -28,6 +27,8 @@ export interface Output extends LaunchOutput {
 
 export interface OutputOptions {
   readonly mode: OutputMode;
+  /** Services that have a mode of their own. */
+  readonly modes?: ReadonlyMap<string, OutputMode> | undefined;
   /** The names of all services, so that `prefix` can pad them. */
   readonly names: readonly string[];
   /** Descriptors of the destinations. Default 1 and 2. */
@@ -44,19 +45,25 @@ export interface OutputOptions {
 
 /** Makes the output of a run. */
 export function makeOutput(options: OutputOptions): Output {
-  if (options.mode === 'raw') return rawOutput;
-  const { stdout = 1, stderr = 2 } = options;
+  const { mode, names, stdout = 1, stderr = 2 } = options;
+  const modeOf = (service: string) => options.modes?.get(service) ?? mode;
+  const modes = new Set([mode, ...names.map(modeOf)]);
+  if (modes.size === 1 && modes.has('raw')) return rawOutput;
+  // A child that inherits a descriptor writes to it as it is.
+  const shared = modes.has('raw');
   const destinations = {
-    stdout: { sink: openSink(stdout, { shared: false }), isTerminal: isatty(stdout) },
-    stderr: { sink: openSink(stderr, { shared: false }), isTerminal: isatty(stderr) },
+    stdout: { sink: openSink(stdout, { shared }), isTerminal: isatty(stdout) },
+    stderr: { sink: openSink(stderr, { shared }), isTerminal: isatty(stderr) },
   };
   sayOnceLost(destinations.stdout.sink, destinations.stderr.sink);
   return {
     stdio: (service) => {
+      const serviceMode = modeOf(service);
+      if (serviceMode === 'raw') return rawOutput.stdio(service);
       const makeStream = (name: StreamName) =>
         openStream(
           name,
-          makeFormat(service, name, destinations[name].isTerminal, options),
+          makeFormat(service, name, destinations[name].isTerminal, { ...options, mode: serviceMode }),
           destinations[name].sink,
           options,
         );

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import { freePorts, makeDirectory } from '../fixtures/e2e-run-pair.ts';
 import { node, type Running, runTandem } from '../support/run-tandem.ts';
+import { until } from '../support/until.ts';
 
 /** A directory with this tandem.yaml in it. */
 function directoryWith(t: Test, text: string, name = 'tandem.yaml'): string {
@@ -73,6 +74,40 @@ async function trioDirectory(
 }
 
 const journal = (cwd: string) => readFileSync(join(cwd, 'journal'), 'utf8').trim().split('\n');
+
+test('B13 each service has the log_format that it asks for, and loses no line of it', async (t) => {
+  const lines = 2_000;
+  const chatter = `command: sh -c 'i=0; while [ $$i -lt ${lines} ]; do echo "$$NAME $$i"; i=$$((i+1)); done'`;
+  const service = (name: string, format: string) => `  ${name}:
+    type: oneshot
+    ${chatter}
+    environment: {NAME: ${name}}
+    ${format}`;
+  const formats = ['log_format: raw', 'log_format: prefix', 'log_format: json', ''];
+  const names = ['a', 'b', 'c', 'd'];
+  const cwd = directoryWith(t, `services:\n${names.map((name, at) => service(name, formats[at] ?? '')).join('\n')}\n`);
+  const running = run(t, cwd, ['run'], { TANDEM_OUTPUT: 'json' });
+  t.equal((await running.exited).code, 0);
+  const linesSaid = () => running.stdout.split('\n').length - 1;
+  await until('all of it is read', () => linesSaid() >= names.length * lines);
+  const said = running.stdout.trim().split('\n');
+  const numbered = (text: (at: number) => string) => Array.from({ length: lines }, (_, at) => text(at));
+  t.same(
+    said.filter((line) => line.startsWith('a ')),
+    numbered((at) => `a ${at}`),
+  );
+  t.same(
+    said.filter((line) => line.startsWith('b')),
+    numbered((at) => `b | b ${at}`),
+  );
+  const records = said.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
+  for (const name of ['c', 'd']) {
+    t.same(
+      records.filter(({ service }) => service === name).map(({ msg }) => msg),
+      numbered((at) => `${name} ${at}`),
+    );
+  }
+});
 
 test('a tandem.yaml in the working directory is run: order, readiness, health, stop in reverse', async (t) => {
   const { cwd, env } = await trioDirectory(t);

@@ -109,6 +109,28 @@ t.test('B13 json: one record a line, stream and service named', async (t) => {
   t.equal(second.msg, '\ufffd');
 });
 
+t.test('B13 a service may have a mode of its own', async (t) => {
+  const modes = new Map([
+    ['hub', 'json'],
+    ['web', 'raw'],
+  ] as const);
+  const { output, out } = outputBeforePipes({ mode: 'prefix', names: ['gateway', 'hub', 'web'], modes });
+  out.start();
+  await runAndDrain(output, 'gateway', 'echo', 'one');
+  await runAndDrain(output, 'hub', 'echo', 'two');
+  await until('both have arrived', () => out.lines.length === 2);
+  t.equal(out.lines[0], 'gateway | one');
+  t.match(JSON.parse(out.lines[1] ?? ''), { service: 'hub', stream: 'stdout', msg: 'two' });
+  const { stdout, stderr } = output.stdio('web');
+  t.strictSame([stdout, stderr], ['inherit', 'inherit']);
+});
+
+t.test('B13 raw for all, said in two ways, has nothing in between', async (t) => {
+  const modes = new Map([['hub', 'raw']] as const);
+  const { stdout } = makeOutput({ mode: 'json', names: ['hub'], modes }).stdio('hub');
+  t.equal(stdout, 'inherit');
+});
+
 t.test('B13 leaves colour off where the destination is no terminal', async (t) => {
   const { output, out } = outputBeforePipes({ color: true });
   out.start();

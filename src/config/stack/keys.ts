@@ -275,6 +275,12 @@ export const serviceKeys = {
     default: 'none',
     effect: 'more supplementary groups, by name or number; with user',
   },
+  log_format: {
+    accepts: oneOf('raw', 'prefix', 'json'),
+    default: 'TANDEM_OUTPUT',
+    ours: true,
+    effect: 'its output as it is, with its name before each line, or one JSON record a line',
+  },
   no_new_privileges: {
     accepts: bool,
     default: 'false',

@@ -120,7 +120,8 @@ class Writer {
   }
 
   service(): Record<string, unknown> {
-    const { process, type, isExternal, readiness, liveness, skip, essential, stopSignal, stopGraceMs } = this.#spec;
+    const { process, type, isExternal, readiness, liveness, skip, essential, stopSignal, stopGraceMs, output } =
+      this.#spec;
     if (process.attachment !== 'service') throw new TypeError(`"${this.#spec.name}" is in the foreground`);
     const { user, hint, noNewPrivileges } = process;
     return given({
@@ -142,6 +143,7 @@ class Writer {
       essential: essential ? undefined : false,
       stop_signal: stopSignal === 'SIGTERM' ? undefined : stopSignal,
       stop_grace_period: stopGraceMs === undefined ? undefined : formatDuration(stopGraceMs),
+      log_format: output,
       forward_signals: this.#forwarded(),
     });
   }

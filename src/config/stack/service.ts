@@ -79,6 +79,7 @@ export async function specOf(written: Written, setting: Setting): Promise<Servic
     essential: input.essential ?? true,
     stopSignal: input.stop_signal ?? 'SIGTERM',
     ...(input.stop_grace_period !== undefined && { stopGraceMs: input.stop_grace_period }),
+    ...(input.log_format !== undefined && { output: input.log_format }),
     forwardSignals: input.forward_signals ?? usualSignals(command),
     ...(input.skip !== undefined && { skip: input.skip }),
   };

@@ -116,6 +116,13 @@ t.test('env files are a path, a list of paths or of maps; later ones win, and en
   t.equal(one.process.environment['B'], 'two # words');
 });
 
+t.test("B13 log_format is the service's own; without it, the run's", async (t) => {
+  for (const output of ['raw', 'prefix', 'json'] as const) {
+    t.equal((await specIn(withKeys(`command: x\nlog_format: ${output}`))).output, output);
+  }
+  t.notOk('output' in (await specIn(withKeys('command: x'))));
+});
+
 t.test('JSON is read as well, tabs and all', async (t) => {
   const text = JSON.stringify({ services: { a: { command: ['x'], stop_grace_period: 5 } } }, undefined, '\t');
   t.same(await specIn(text), await specIn(withKeys('command: [x]\nstop_grace_period: 5s')));

@@ -198,6 +198,7 @@ const common = {
 };
 const others = [
   optional('stopGraceMs', ms),
+  optional('output', fc.constantFrom('raw', 'prefix', 'json')),
   optional('skip', program),
   optional(
     'liveness',

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { imageOf, needsEngine, runToEnd, start } from './engine.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 t.before(async () => {
   if (!needsEngine.skip) await imageOf('embedded');

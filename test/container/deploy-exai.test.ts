@@ -4,7 +4,7 @@ import t, { type Test } from 'tap';
 import { becomes, makeImages, makeStack, type Stack, type Variables } from './deploy.ts';
 import { ask, type Container, needsEngine } from './engine.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 t.before(async () => {
   if (!needsEngine.skip) await makeImages(t, ['postgres', 'redis']);

@@ -85,6 +85,9 @@ function invocation(command: CommandName, words: readonly string[]): Invocation 
   if (preset !== undefined && config !== undefined) {
     return unusable('--config and --preset exclude each other', usageLines[command]);
   }
+  if (flags.values.has('profile') && flags.values.has('preset')) {
+    return unusable('--profile is for a tandem.yaml, and --preset is none', usageLines[command]);
+  }
   switch (command) {
     case 'run':
       return { command, ...chosen };

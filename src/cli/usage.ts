@@ -59,7 +59,7 @@ const helpOf: Readonly<Record<CommandName, string>> = {
 
 Usage: ${usageLines.run}
   --config FILE   run the services of this tandem.yaml; it wins over TANDEM_CONFIG and TANDEM_PRESET
-  --profile NAME  activate this profile of it; may be given several times
+  --profile NAME  activate this profile of the file; may be given several times; not with --preset
   --preset NAME   embedded (gateway and hub from npm) or matrix (Matrix Hub and MCP-Gateway, Python);
                   it wins over TANDEM_CONFIG and TANDEM_PRESET
   --only NAME     run this service and skip the others, for example migrations; may be given several times

@@ -52,6 +52,10 @@ t.test('a command line that cannot be read is 64: one line that names what is wr
     [['run', '--preset'], /^--preset needs a value\n/],
     [['run', '--only', '--preset', 'x'], /^--only needs a value\n/],
     [['run', '--config', 'x', '--preset', 'matrix'], /^--config and --preset exclude each other\nusage: tandem run /],
+    [
+      ['run', '--profile', 'x', '--preset', 'matrix'],
+      /^--profile is for a tandem\.yaml, and --preset is none\nusage: tandem run /,
+    ],
     [['check', '--json', '--yaml'], /^--json and --yaml exclude each other\nusage: tandem check /],
     [['run', 'matrix'], /^unexpected argument "matrix"\n/],
     [['run', '--', 'sh'], /^unexpected argument "--"\n/],

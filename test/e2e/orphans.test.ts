@@ -3,11 +3,10 @@
  * shown in test/host/reaper.test.ts.
  */
 import { test } from 'tap';
-import { childrenOf, isZombie } from '../fixtures/e2e-cmd-run.ts';
 import { forms } from '../fixtures/e2e-run-pair.ts';
+import { takeCensus } from '../support/census.ts';
 import { runTandem } from '../support/run-tandem.ts';
 
-const sampleEveryMs = 20;
 const oldestAllowedMs = 500;
 
 /** A subshell ends before the process that it has started, which is an orphan from then on. */
@@ -38,35 +37,3 @@ test('B50 as PID 1: orphans that come while nothing else happens are reaped, one
   t.ok(census.adopted.size >= 10, `${census.adopted.size} orphans were seen as children of tandem`);
   t.ok(census.oldestZombieMs < oldestAllowedMs, `the oldest zombie was ${Math.round(census.oldestZombieMs)} ms old`);
 });
-
-interface Census {
-  /** The pids of all children that were ever seen. */
-  readonly adopted: ReadonlySet<number>;
-  readonly oldestZombieMs: number;
-  stop(): void;
-}
-
-/** Looks at tandem's children again and again. */
-function takeCensus(tandem: number): Census {
-  const adopted = new Set<number>();
-  const zombieSince = new Map<number, number>();
-  let oldestZombieMs = 0;
-  const timer = setInterval(() => {
-    const children = childrenOf(tandem);
-    for (const pid of children) adopted.add(pid);
-    const zombies = new Set(children.filter(isZombie));
-    for (const pid of zombieSince.keys()) if (!zombies.has(pid)) zombieSince.delete(pid);
-    for (const pid of zombies) {
-      const since = zombieSince.get(pid) ?? performance.now();
-      zombieSince.set(pid, since);
-      oldestZombieMs = Math.max(oldestZombieMs, performance.now() - since);
-    }
-  }, sampleEveryMs);
-  return {
-    adopted,
-    get oldestZombieMs() {
-      return oldestZombieMs;
-    },
-    stop: () => clearInterval(timer),
-  };
-}

@@ -43,8 +43,11 @@ import { closeLostTerminals } from './host/terminal.ts';
 
 declare const TANDEM_VERSION: string;
 
-/** The most that the last lines of output are waited for when nobody reads them. */
+/** The most that the last lines of output are waited for when nobody reads them … */
 const flushLimitMs = 1_000;
+
+/** … and when the stop budget is spent: whoever asked for the stop adds a second to it before SIGKILL (README). */
+const overtimeMs = 500;
 
 /** no-color.org: set and not empty, whatever it is. */
 const isColorWanted = !process.env['NO_COLOR'];
@@ -91,9 +94,10 @@ async function live(plan: Plan, circumstances: Circumstances): Promise<number> {
   const outcome = await running;
 
   await sweepAll();
-  await output.flush(flushLimitMs);
   const code = exitCodeOf(outcome, signalNumber);
-  await Promise.all([health.close(), narrator.end(outcome, code)]);
+  const limitMs = Math.min(flushLimitMs, Math.max(0, supervisor.budgetLeftMs) + overtimeMs);
+  // The words come after the output all the same: what goes to one place goes through one queue.
+  await Promise.all([output.flush(limitMs), health.close(), narrator.end(outcome, code, limitMs)]);
   return code;
 }
 

@@ -29,8 +29,11 @@ export interface Process {
   signal(name: SignalName): void;
   /** Sends SIGKILL to the whole group, the leader included; where there are no groups, to the tree. */
   killGroup(): void;
-  /** After the exit: ends what is left of the group, drains its output for a bounded time. Never rejects. */
-  cleanUp(): Promise<void>;
+  /**
+   * After the exit: ends what is left of the group, drains its output for a bounded time. Never rejects.
+   * @param drainMs the most that this may take, where it is less than what is usual
+   */
+  cleanUp(drainMs?: number): Promise<void>;
 }
 
 /** A command that could not be started: 127 not found, 126 found and not executable; other reasons as 126 with a message. */

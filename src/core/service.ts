@@ -17,6 +17,9 @@ import { type Event, isTerminal, nextState, type State } from './state.ts';
 /** After SIGKILL a process is gone at once, unless it hangs in the kernel; then it is left behind. */
 const unkillableAfterMs = 2_000;
 
+/** The last output of a service is waited for this long even where its end has cost all of the budget. */
+const leastDrainMs = 100;
+
 /** How often an operator hears what is still waited for. */
 const progressMs = 5_000;
 
@@ -63,6 +66,8 @@ export interface Surroundings {
   viewOf(name: string): Cell<ServiceView>;
   /** How long this service may take to end, counted from now. */
   graceMs(name: string): number;
+  /** What is left of the stop budget; without a stop there is no end of it. */
+  budgetLeftMs(): number;
 }
 
 /** Why a running service is brought to its end. */
@@ -179,7 +184,7 @@ export class Service {
   /** Goes on beside what follows from the end: neither siblings nor a stop wait until the last output is drained. */
   async #cleanUp(process: Process): Promise<void> {
     this.#leftovers.value += 1;
-    await process.cleanUp();
+    await process.cleanUp(Math.max(leastDrainMs, this.#around.budgetLeftMs()));
     this.#leftovers.value -= 1;
   }
 

@@ -64,6 +64,7 @@ export class Supervisor {
       kill: this.#kill.signal,
       viewOf: (name) => this.#service(name).view,
       graceMs: (name) => this.#graceMs(name),
+      budgetLeftMs: () => this.budgetLeftMs,
     };
     this.#services = new Map(plan.services.map((spec) => [spec.name, new Service(spec, around)]));
   }
@@ -77,6 +78,11 @@ export class Supervisor {
   get ending(): Ending | undefined {
     const outcome = this.#outcome;
     return outcome && { reason: describeOutcome(outcome), isFailure: outcome.kind === 'service-lost' };
+  }
+
+  /** What is left of the stop budget, in milliseconds, negative when it is exceeded; Infinity as long as nothing stops. */
+  get budgetLeftMs(): number {
+    return this.#deadline === undefined ? Infinity : this.#deadline - this.#machine.clock.now();
   }
 
   /** Hands a signal to every service that asks for it, and returns their names. */
@@ -125,7 +131,7 @@ export class Supervisor {
     const second = await race({
       over: (signal) => aborted(scope, signal),
       kill: (signal) => aborted(kill, signal),
-      spent: (signal) => this.#machine.clock.sleep((this.#deadline ?? 0) - this.#machine.clock.now(), signal),
+      spent: (signal) => this.#machine.clock.sleep(this.budgetLeftMs, signal),
     });
     if (second.arm === 'over') return;
     if (second.arm === 'kill' && this.#outcome?.kind === 'stopped') this.#outcome = { kind: 'killed', by: kill.reason };
@@ -172,8 +178,7 @@ export class Supervisor {
   #graceMs(name: string): number {
     const own = this.#service(name).spec.stopGraceMs;
     if (this.#deadline === undefined) return own ?? this.#policy.stopTimeoutMs;
-    const remainingMs = this.#deadline - ownShareMs - this.#machine.clock.now();
-    return graceMs(remainingMs, own, this.#limitsAfter(name));
+    return graceMs(this.budgetLeftMs - ownShareMs, own, this.#limitsAfter(name));
   }
 
   /** The own limits of those that stop after this one, one after the other: along the neediest row still alive. */

@@ -20,8 +20,8 @@ const worrying = new Set<State>(['unready', 'backoff', 'failed']);
 export interface Narrator extends Observer {
   /** The first child is on its way: what took too long to load before it may be loaded now. */
   begin(): void;
-  /** Resolves when the last line is out. */
-  end(outcome: Outcome, code: number): Promise<void>;
+  /** Resolves when the last line is out, at the latest after `limitMs`. */
+  end(outcome: Outcome, code: number, limitMs: number): Promise<void>;
 }
 
 /** Says only why a command could not be started, as a shell does. */
@@ -78,11 +78,11 @@ export class Chronicle implements Narrator {
     void this.#log.load();
   }
 
-  async end(outcome: Outcome, code: number): Promise<void> {
+  async end(outcome: Outcome, code: number, limitMs: number): Promise<void> {
     const fields = { code, reason: describeOutcome(outcome) };
     if (code === 0) this.#log.info(fields, 'tandem ends');
     else this.#log.error(fields, 'tandem ends');
-    await this.#log.flush();
+    await this.#log.flush(limitMs);
   }
 
   #arrive(service: string, from: State, elapsedMs: number): void {

@@ -43,8 +43,9 @@ export function followChild(child: ChildProcess, pid: number, around: Surroundin
   const killWithoutGroup = () => {
     if (!exit) void killTree(pid);
   };
-  const finish = async () => {
-    await Promise.all([around.hasGroup && untilGroupIsGone(pid, groupLimitMs), around.drained(around.drainLimitMs)]);
+  const finish = async (drainMs: number) => {
+    const limitMs = Math.min(around.drainLimitMs, drainMs);
+    await Promise.all([around.hasGroup && untilGroupIsGone(pid, groupLimitMs), around.drained(limitMs)]);
     around.gone();
   };
 
@@ -69,9 +70,9 @@ export function followChild(child: ChildProcess, pid: number, around: Surroundin
       if (!exit) sendSignal(pid, name);
     },
     killGroup,
-    cleanUp() {
+    cleanUp(drainMs = Infinity) {
       killGroup();
-      cleaned ??= finish();
+      cleaned ??= finish(drainMs);
       return cleaned;
     },
   };

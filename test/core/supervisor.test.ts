@@ -175,6 +175,14 @@ t.test('B11 the crash of the first: its siblings are asked before its output is 
   t.equal(run.clock.now(), 3_100, 'but the run ends only when it is');
 });
 
+t.test('B12 the last output of one that had to be killed is drained inside the budget', async (t) => {
+  const run = await up({ hub: { ...ignoresTerm, cleanUpMs: 1_000 }, gateway: { ...ignoresTerm, cleanUpMs: 1_000 } });
+  run.stop();
+  await run.toTheEnd();
+  t.same(run.machine.times('kill', 'gateway'), ['gateway@9750']);
+  t.equal(run.clock.now(), 10_000, 'what is left of 9 s, and not a second');
+});
+
 t.test('B11 two crashes: the code of the first', async (t) => {
   const run = await up({ gateway: { reactions: { SIGTERM: { afterMs: 100, exit: { code: 9 } } } } });
   run.machine.living('hub').end({ code: 3 });

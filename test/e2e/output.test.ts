@@ -1,5 +1,5 @@
 /** The services' output through the shipped form: every line, in order, whoever reads it and however slowly. */
-import { closeSync, readFileSync } from 'node:fs';
+import { closeSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import { forms, type Name, type Pair, runPair } from '../fixtures/e2e-run-pair.ts';
@@ -10,6 +10,8 @@ import { until } from '../support/until.ts';
 
 const linesEach = 500_000;
 const maxRssKib = 150 * 1024;
+/** What a pipe of Linux holds. */
+const pipeBytes = 64 * 1024;
 const modes = ['raw', 'prefix', 'json'] as const;
 
 for (const { form, asInit } of forms) {
@@ -40,6 +42,32 @@ for (const { form, asInit } of forms) {
       t.same(reader.counts, { gateway: linesEach, hub: linesEach });
       t.ok(peakKib < maxRssKib, `${Math.round(peakKib / 1024)} MiB at most`);
       t.comment(`${Math.round(peakKib / 1024)} MiB`);
+    });
+  }
+}
+
+/** Between the budget and the SIGKILL of `docker stop`, whose default is a second longer. */
+const dockersMarginMs = 1_000;
+
+for (const { form, asInit } of forms) {
+  for (const mode of modes) {
+    test(`B12 ${form}, ${mode}: where nobody reads, the end comes within the budget and what Docker adds`, async (t) => {
+      const [readEnd, writeEnd] = makePipe();
+      const stderr = makePipe();
+      t.teardown(() => [readEnd, ...stderr].map((end) => closeSync(end)));
+      writeSync(stderr[1], Buffer.alloc(pipeBytes));
+      const env = { TANDEM_STOP_TIMEOUT: '1' };
+      const pair = await runWriters(t, { mode, asInit, stdout: writeEnd, stderr: stderr[1], count: linesEach, env });
+      closeSync(writeEnd);
+      await Promise.all([pair.entry('gateway', 'started'), pair.entry('hub', 'started')]);
+      const isWritten = () => hasWritten(pair, 'gateway') || hasWritten(pair, 'hub');
+      await t.rejects(until('one has written all', isWritten, { withinMs: 500 }), 'nobody reads, so nobody writes on');
+      const askedAt = performance.now();
+      await pair.signal('SIGTERM');
+      t.equal((await pair.exited).code, 1, 'who is stuck in a write is killed');
+      const tookMs = performance.now() - askedAt;
+      t.ok(tookMs < 1_000 + dockersMarginMs, `${tookMs} ms`);
+      t.same(pair.survivors(), []);
     });
   }
 }
@@ -79,19 +107,22 @@ interface WriterOptions {
   readonly mode: Mode;
   readonly asInit?: boolean;
   readonly stdout: number;
+  readonly stderr?: number;
   readonly count: number;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Ready by their ports alone, so that both write side by side almost from the start. */
-function runWriters(t: Test, { mode, asInit = false, stdout, count }: WriterOptions): Promise<Pair> {
+function runWriters(t: Test, { mode, asInit = false, stdout, stderr, count, env }: WriterOptions): Promise<Pair> {
   const writer = join(import.meta.dirname, '../fixtures/e2e-run-writer.cjs');
   const command = (name: Name) => `${node} ${writer} ${name} ${count}`;
   return runPair(t, {
     asInit,
     stdout,
+    ...(stderr !== undefined && { stderr }),
     gateway: command('gateway'),
     hub: command('hub'),
-    env: { TANDEM_OUTPUT: mode, GW_HEALTH_PATH: '', HUB_HEALTH_PATH: '' },
+    env: { TANDEM_OUTPUT: mode, GW_HEALTH_PATH: '', HUB_HEALTH_PATH: '', ...env },
   });
 }
 

@@ -196,6 +196,14 @@ for (const [name, options, needs] of launchers) {
       t.same(calls, ['stdio hub', 'started', 'drained 321']);
     });
 
+    t.test('B12 where less is left of the budget, the output is drained for less', async (t) => {
+      const { output, calls } = fileOutput(t);
+      const process = await launch(t, ['true'], {}, { ...options, output, drainLimitMs: 321 });
+      await process.exited(never);
+      await process.cleanUp(123);
+      t.same(calls.at(-1), 'drained 123');
+    });
+
     t.test('the exit is known while a grandchild holds stdout, and cleanUp ends the whole group', async (t) => {
       const leader = spawnedGroup(t, options);
       const { process, members } = await leader('echo ready');

@@ -32,7 +32,7 @@ export interface Manners {
   readonly answers?: (ageMs: number, probe: ProbeSpec) => ProbeResult | 'silence';
   /** What one probe takes. Default 1. */
   readonly answerMs?: number;
-  /** What the cleaning up takes. Default 0. */
+  /** What the cleaning up takes, if it may. Default 0. */
   readonly cleanUpMs?: number;
 }
 
@@ -239,10 +239,10 @@ export class FakeProcess implements Process {
     if (afterMs < Infinity) this.#endAfter({ afterMs, exit: { signal: 'SIGKILL' } });
   }
 
-  cleanUp(): Promise<void> {
+  cleanUp(drainMs = Infinity): Promise<void> {
     if (!this.#cleaned) {
       this.#machine.note({ ...this.#who, did: 'cleanUp' });
-      this.#cleaned = this.#clean(this.manners.cleanUpMs ?? 0);
+      this.#cleaned = this.#clean(Math.min(drainMs, this.manners.cleanUpMs ?? 0));
     }
     return this.#cleaned;
   }

@@ -40,6 +40,8 @@ const highWaterBytes = 256 * 1024;
 /** How long to wait before a full terminal is tried again: fast enough for eyes, nothing for the processor. */
 const retryMs = 10;
 
+const newline = Buffer.from('\n');
+
 const opened = new Map<string, Sink>();
 
 /**
@@ -98,6 +100,8 @@ function nodeStream(descriptor: number): Writable | undefined {
 /** Writes files, terminals, and what is left, one write at a time through the thread pool. */
 class DescriptorWriter extends Writable {
   readonly #descriptor: number;
+  /** A line was cut by a full disk. */
+  #isCut = false;
 
   constructor(descriptor: number) {
     super();
@@ -105,11 +109,19 @@ class DescriptorWriter extends Writable {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error) => void): void {
-    this.#writeAll(chunk, done);
+    this.#writeLines([chunk], done);
   }
 
   override _writev(chunks: { chunk: Buffer }[], done: (error?: Error) => void): void {
-    this.#writeAll(Buffer.concat(chunks.map(({ chunk }) => chunk)), done);
+    this.#writeLines(
+      chunks.map(({ chunk }) => chunk),
+      done,
+    );
+  }
+
+  /** A new line begins behind one that was cut, whatever there was room for since. */
+  #writeLines(lines: readonly Buffer[], done: (error?: Error) => void): void {
+    this.#writeAll(Buffer.concat(this.#isCut ? [newline, ...lines] : lines), done);
   }
 
   #writeAll(bytes: Buffer, done: (error?: Error) => void): void {
@@ -118,8 +130,10 @@ class DescriptorWriter extends Writable {
       return;
     }
     write(this.#descriptor, bytes, (error, written) => {
-      if (error === null) this.#writeAll(bytes.subarray(written), done);
-      else if (error.code === 'EAGAIN') setTimeout(() => this.#writeAll(bytes, done), retryMs);
+      if (error === null) {
+        if (written > 0) this.#isCut = bytes[written - 1] !== newline[0];
+        this.#writeAll(bytes.subarray(written), done);
+      } else if (error.code === 'EAGAIN') setTimeout(() => this.#writeAll(bytes, done), retryMs);
       else if (error.code === 'ENOSPC' || error.code === 'EDQUOT') {
         // A full disk may have room again later: what does not fit is lost, what comes then is not.
         this.emit('discarded', error);

@@ -1,5 +1,5 @@
 /** The services' output through the shipped form: every line, in order, whoever reads it and however slowly. */
-import { closeSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import { forms, type Name, type Pair, runPair } from '../fixtures/e2e-run-pair.ts';
@@ -103,23 +103,57 @@ for (const mode of modes) {
   });
 }
 
+const wholeLine = {
+  prefix: /^(gateway|hub) +\| \1:on and on$/,
+  json: /^\{"level":30,"time":\d+,"service":"(gateway|hub)","stream":"stdout","msg":"\1:on and on"\}$/,
+} as const;
+
+for (const mode of ['prefix', 'json'] as const) {
+  test(`B13 ${mode}: a disk that was full has lost lines, and glues none together once there is room`, async (t) => {
+    const pair = await runWriters(t, { mode, asInit: true, wrapper: onSmallDisk, count: 0 });
+    await pair.record({ msg: 'everything is up' });
+    const disk = join(`/proc/${await pair.pid()}/root`, pair.env['E2E_DIR'] ?? '', 'disk');
+    // It outlives the namespace that it was mounted in.
+    const log = openSync(join(disk, 'out'), 'r');
+    t.teardown(() => closeSync(log));
+    await until('lines are lost', () => pair.stderr.includes('cannot write to stdout (ENOSPC)'));
+    const fullBytes = fstatSync(log).size;
+    rmSync(join(disk, 'filling'));
+    await until('lines are written again', () => fstatSync(log).size > fullBytes + 1_000);
+    await pair.signal('SIGTERM');
+    t.equal((await pair.exited).code, 0);
+    const lines = readFileSync(log, 'utf8').split('\n').slice(0, -1);
+    const broken = lines.filter((line) => !wholeLine[mode].test(line));
+    t.ok(broken.length <= 1, 'what did not fit is cut off, and nothing else');
+    for (const line of broken) t.equal(line.split('on and on').length, 1, line);
+  });
+}
+
+/** Mounted in tandem's own namespace; a file takes half of it. */
+const onSmallDisk = [
+  ...['unshare', '--mount', 'sh', '-c'],
+  'mkdir $E2E_DIR/disk && mount -t tmpfs -o size=16k none $E2E_DIR/disk && cd $E2E_DIR/disk && ' +
+    'head -c 8192 /dev/zero >filling && exec "$@" >out',
+  'sh',
+];
+
 interface WriterOptions {
   readonly mode: Mode;
   readonly asInit?: boolean;
-  readonly stdout: number;
+  readonly stdout?: number;
   readonly stderr?: number;
+  readonly wrapper?: readonly string[];
   readonly count: number;
   readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Ready by their ports alone, so that both write side by side almost from the start. */
-function runWriters(t: Test, { mode, asInit = false, stdout, stderr, count, env }: WriterOptions): Promise<Pair> {
+function runWriters(t: Test, { mode, asInit = false, count, env, ...rest }: WriterOptions): Promise<Pair> {
   const writer = join(import.meta.dirname, '../fixtures/e2e-run-writer.cjs');
   const command = (name: Name) => `${node} ${writer} ${name} ${count}`;
   return runPair(t, {
     asInit,
-    stdout,
-    ...(stderr !== undefined && { stderr }),
+    ...rest,
     gateway: command('gateway'),
     hub: command('hub'),
     env: { TANDEM_OUTPUT: mode, GW_HEALTH_PATH: '', HUB_HEALTH_PATH: '', ...env },

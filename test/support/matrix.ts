@@ -77,7 +77,8 @@ export async function runMatrix(t: Test, options: MatrixOptions = {}): Promise<M
   });
 }
 
-async function makeScene(t: Test, { env = {}, gateway = 'light', prepare }: MatrixOptions) {
+/** The directory, the ports and the environment of a run; `undefined` where Python is missing. */
+export async function makeScene(t: Test, { env = {}, gateway = 'light', prepare }: MatrixOptions) {
   const hubVenv = await venv(t, 'hub');
   const gatewayVenv = hubVenv && (gateway === 'real' ? await venv(t, 'gateway') : hubVenv);
   if (!hubVenv || !gatewayVenv) return undefined;

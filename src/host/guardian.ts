@@ -11,24 +11,36 @@ export interface Guardian {
   forget(group: number): void;
 }
 
-/** Starts the guardian once there is something to guard, and not before that is on its way. */
+/** Before a guardian that has ended is replaced: it is to spin nowhere. */
+const replaceMs = 250;
+
+/**
+ * Starts the guardian once there is something to guard, and not before that is on its way; and another one if that is killed,
+ * or else a tandem that is killed after it would leave groups behind.
+ */
 export function makeGuardian(path: string): Guardian {
   const groups = new Set<number>();
   let guard: ChildProcess | undefined;
 
   const tell = (words: string) => guard?.stdin?.write(words);
   const start = () => {
+    if (guard !== undefined || groups.size === 0) return;
     guard = trySpawn(path);
     if (guard === undefined) return;
     guard.on('error', () => {});
+    guard.on('exit', replace);
     guard.stdin?.on('error', () => {});
     guard.unref();
     tell([...groups].map((group) => `+${group}\n`).join(''));
   };
+  const replace = () => {
+    guard = undefined;
+    setTimeout(start, replaceMs).unref();
+  };
 
   return {
     watch(group) {
-      if (groups.size === 0 && guard === undefined) setImmediate(start);
+      if (guard === undefined) setImmediate(start);
       groups.add(group);
       tell(`+${group}\n`);
     },

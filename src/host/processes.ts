@@ -136,7 +136,7 @@ async function start({ spec, openOutput, signal }: Start, tools: Tools): Promise
   if (child instanceof Error || child.pid === undefined) {
     channel.started(neverSpawned());
     report?.close();
-    return describeSpawnError(child instanceof Error ? child : await errorOf(child), file);
+    return describeSpawnError(child instanceof Error ? child : await errorOf(child), file, words[0]);
   }
   channel.started(child);
   const { pid } = child;
@@ -219,10 +219,12 @@ function errorOf(child: ChildProcess): Promise<Error> {
   return new Promise((resolve) => child.once('error', resolve));
 }
 
-function describeSpawnError(error: NodeJS.ErrnoException, file: string): LaunchFailure {
+/** @param spawned what was to run the file: the helper, which may be gone or closed while the file is not */
+function describeSpawnError(error: NodeJS.ErrnoException, file: string, spawned: string): LaunchFailure {
   const { code, errno } = error;
+  const culprit = code === 'ENOENT' || code === 'EACCES' ? spawned : file;
   const text = errno === undefined ? undefined : getSystemErrorMap().get(errno)?.[1];
   // Node's own message for a NUL byte quotes the value, which may be a secret.
-  const message = text === undefined ? 'the command or its environment holds a NUL byte' : `${file}: ${text}`;
+  const message = text === undefined ? 'the command or its environment holds a NUL byte' : `${culprit}: ${text}`;
   return { code: code === 'ENOENT' ? 127 : 126, message };
 }

@@ -300,6 +300,31 @@ t.test('B59 the guardian forgets the group of a launch that failed', withHelper,
   );
 });
 
+t.test('B59 a guardian that was killed is replaced by one that knows who is alive', withHelper, async (t) => {
+  const guard = '#!/bin/sh\nexec /bin/cat > "$(dirname "$0")/told.$$"\n';
+  const directory = t.testdir({ guard });
+  chmodSync(join(directory, 'guard'), 0o755);
+  const guards = () => readdirSync(directory).filter((name) => name.startsWith('told.'));
+  const tellsOf = (name: string) => readFileSync(join(directory, name), 'utf8');
+  const tools = { ...native(), guardPath: join(directory, 'guard') };
+  const { launch } = makeLauncher({ native: tools, dieWithTandem: true });
+  const child = await launch(serviceSpec(['sleep', '1000']), never);
+  if (!('pid' in child)) throw new Error(child.message);
+  t.teardown(() => child.killGroup());
+  const isTold = (name: string) => tellsOf(name).includes(`+${child.pid}\n`);
+  const [first = ''] = await until('the guardian listens', () => guards().some(isTold) && guards());
+  process.kill(Number(first.split('.')[1]), 'SIGKILL');
+  await until('another one listens', () => guards().some((name) => name !== first && isTold(name)));
+});
+
+t.test('a helper that is gone is named, not the command that is there', withHelper, async (t) => {
+  const tools = { ...native(), launcherPath: '/nowhere/launch' };
+  t.match(await fail(['true'], {}, { native: tools }), {
+    code: 127,
+    message: 'cannot start "hub": /nowhere/launch: no such file or directory',
+  });
+});
+
 t.test('a launch leaves no descriptor behind, failed or not', async (t) => {
   const descriptors = () => readdirSync('/proc/self/fd').length;
   const { output } = fileOutput(t);

@@ -73,7 +73,9 @@ function serviceText(spec: ServiceSpec, config: RunConfig): string[] {
       row(
         'needs',
         Object.entries(spec.dependsOn)
-          .map(([other, condition]) => `${other} ${condition}`)
+          .map(([other, condition]) => {
+            return `${other} ${condition}${spec.optionalDependencies?.includes(other) ? ', or without it' : ''}`;
+          })
           .join(', ') || 'nothing',
       ),
       row('ready', readinessText(spec)),

@@ -20,11 +20,13 @@ interface Need {
  * @returns the view of the dependency that is lost, else `undefined`
  */
 export async function awaitDependencies(
-  { dependsOn }: ServiceSpec,
+  { dependsOn, optionalDependencies = [] }: ServiceSpec,
   viewOf: (name: string) => Cell<ServiceView>,
   signal: AbortSignal,
 ): Promise<ServiceView | undefined> {
-  const needs = Object.entries(dependsOn).map(([name, condition]) => makeNeed(condition, viewOf(name)));
+  const needs = Object.entries(dependsOn).map(([name, condition]) => {
+    return makeNeed(condition, viewOf(name), optionalDependencies.includes(name));
+  });
   await race({
     stop: (scope) => aborted(signal, scope),
     met: (scope) => allMet(needs, scope),
@@ -33,8 +35,8 @@ export async function awaitDependencies(
   return needs.find(({ view, lost }) => lost(view.value))?.view.value;
 }
 
-function makeNeed(condition: DependencyCondition, view: Cell<ServiceView>): Need {
-  const met = (seen: ServiceView) => isMet(condition, seen);
+function makeNeed(condition: DependencyCondition, view: Cell<ServiceView>, isOptional: boolean): Need {
+  const met = (seen: ServiceView) => isMet(condition, seen) || (isOptional && isTerminal(seen.state));
   return { view, met, lost: (seen) => isTerminal(seen.state) && !met(seen) };
 }
 

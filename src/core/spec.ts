@@ -175,6 +175,8 @@ export interface ServiceSpec {
   readonly type: 'service' | 'oneshot';
   readonly process: ProcessSpec;
   readonly dependsOn: Readonly<Record<string, DependencyCondition>>;
+  /** Names of `dependsOn` without which it starts, too, once they have ended or failed. Default none. */
+  readonly optionalDependencies?: readonly string[];
   /**
    * Somebody else runs it: a oneshot that is `completed` once the probes of `readiness` succeed. Nothing is spawned;
    * `process` only says where an exec probe is run.

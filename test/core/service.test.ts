@@ -101,6 +101,30 @@ for (const [condition, title, manners, at] of oneshotConditions) {
   });
 }
 
+for (const [condition, title, manners, at] of oneshotConditions.filter(([, , , at]) => at === 'never')) {
+  t.test(`dependency ${condition} on a oneshot ${title}, not required: starts all the same`, async (t) => {
+    const b = service('b', { dependsOn: { m: condition }, optionalDependencies: ['m'] });
+    const run = start([oneshot('m', { essential: false }), b], { m: manners });
+    await run.clock.advance(1_000);
+    t.same(run.machine.times('spawn', 'b'), [`b@${manners.ends ? 50 : 0}`], String(at));
+  });
+}
+
+t.test('dependency ready x a service that is not required: waited for until it has failed for good', async (t) => {
+  const cache = { readiness: answering(1, { startTimeoutMs: 100 }), restart: restarting('always', { maxRestarts: 1 }) };
+  const specs = [
+    service('cache', { essential: false, ...cache }),
+    service('db', { readiness: answering(2) }),
+    service('hub', { dependsOn: { cache: 'ready', db: 'ready' }, optionalDependencies: ['cache'] }),
+  ];
+  const late = { listens: { afterMs: 500, as: { owner: 'ours' } } } as const;
+  const run = start(specs, { cache: late, db: { listens: { afterMs: 50, as: { owner: 'ours' } } } });
+  await run.clock.advance(1_000);
+  t.equal(run.machine.times('spawn', 'cache').length, 2);
+  const transitions = run.transitions.map(({ service, to }) => `${service} ${to}`);
+  t.equal(transitions.indexOf('hub starting'), transitions.indexOf('cache failed') + 1, transitions.join(', '));
+});
+
 for (const condition of ['started', 'ready', 'completed', 'ended'] as const) {
   t.test(`B07 dependency ${condition} x skipped: starts at once`, async (t) => {
     const run = start([oneshot('a', { skip: 'GATEWAY_SKIP_START' }), service('b', { dependsOn: { a: condition } })]);

@@ -3,7 +3,7 @@ import type { DependencyCondition } from '../../core/spec.ts';
 import type { Remark } from '../config.ts';
 import { nearest } from '../nearest.ts';
 import type { Complaints } from './complaints.ts';
-import { hasReadiness, type Written } from './service.ts';
+import { hasReadiness, type Needs, type Written } from './service.ts';
 
 export const conditions = {
   service_started: 'started',
@@ -14,9 +14,6 @@ export const conditions = {
 
 type ConditionWord = keyof typeof conditions;
 
-/** What one service needs, by name. */
-export type Needs = Readonly<Record<string, DependencyCondition>>;
-
 /** @returns the conditions of each active service; a dependency that is not required and not there is left out */
 export function dependenciesOf(
   services: ReadonlyMap<string, Written>,
@@ -26,6 +23,7 @@ export function dependenciesOf(
   const active = [...services.values()].filter(({ isActive }) => isActive);
   const needs = new Map(
     active.map((service) => {
+      const optional: string[] = [];
       const entries = Object.entries(service.input.depends_on ?? {}).flatMap(
         ([name, { condition, required, restart }]) => {
           const path = [...service.path, 'depends_on', name];
@@ -35,7 +33,10 @@ export function dependenciesOf(
               'restart: true is not accepted, a restart of one service restarts no other; accepted: false',
             );
           const lack = whatLacks(name, condition as ConditionWord, services);
-          if (lack === undefined) return [[name, conditions[condition as ConditionWord]] as const];
+          if (lack === undefined) {
+            if (required === false) optional.push(name);
+            return [[name, conditions[condition as ConditionWord]] as const];
+          }
           if (lack.isAbsent && required === false) {
             const facts = { service: service.name, dependency: name };
             remarks.push({ level: 'info', message: 'a dependency that is not required is not there', facts });
@@ -45,7 +46,8 @@ export function dependenciesOf(
           return [];
         },
       );
-      return [service.name, Object.fromEntries(entries)] as const;
+      const dependsOn = Object.fromEntries(entries);
+      return [service.name, { dependsOn, ...(optional.length > 0 && { optionalDependencies: optional }) }] as const;
     }),
   );
   tellCycle(active, needs, complaints);
@@ -90,7 +92,7 @@ function tellCycle(active: readonly Written[], needs: ReadonlyMap<string, Needs>
     if (way.includes(name)) return [...way.slice(way.indexOf(name)), name];
     if (done.has(name)) return undefined;
     done.add(name);
-    for (const other of Object.keys(needs.get(name) ?? {})) {
+    for (const other of Object.keys(needs.get(name)?.dependsOn ?? {})) {
       const cycle = visit(other, [...way, name]);
       if (cycle) return cycle;
     }

@@ -189,7 +189,7 @@ export const dependencyKeys = {
   required: {
     accepts: bool,
     default: 'true',
-    effect: 'false: not waited for where the other service is not there, or not in an active profile',
+    effect: 'false: it starts also where the other service is not there, not in an active profile, or has failed',
   },
   restart: { accepts: bool, default: 'false', effect: 'true is refused: a restart of one service restarts no other' },
 } as const satisfies KeyTable;

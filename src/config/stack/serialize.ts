@@ -162,8 +162,10 @@ class Writer {
 
   #dependsOn(): Optional<Record<string, unknown>> {
     const words = Object.entries(conditions);
-    const entries = Object.entries(this.#spec.dependsOn).map(([name, condition]) => {
-      return [name, { condition: words.find(([, meaning]) => meaning === condition)?.[0] }];
+    const { dependsOn, optionalDependencies = [] } = this.#spec;
+    const entries = Object.entries(dependsOn).map(([name, condition]) => {
+      const word = words.find(([, meaning]) => meaning === condition)?.[0];
+      return [name, { condition: word, ...(optionalDependencies.includes(name) && { required: false }) }];
     });
     return filled(Object.fromEntries(entries));
   }

@@ -3,7 +3,6 @@ import { resolve } from 'node:path';
 import { usualSignals } from '../../core/gunicorn.ts';
 import {
   type Address,
-  type DependencyCondition,
   noRestart,
   type ReadinessSpec,
   type RestartPolicy,
@@ -33,10 +32,13 @@ export interface Written {
   readonly listed?: readonly string[] | undefined;
 }
 
+/** What one service needs. */
+export type Needs = Pick<ServiceSpec, 'dependsOn' | 'optionalDependencies'>;
+
 /** What a service is read with. */
 export interface Setting extends Sources {
   readonly complaints: Complaints;
-  readonly dependsOn: Readonly<Record<string, DependencyCondition>>;
+  readonly needs: Needs;
   /** The directory of `passwd` and `group`. */
   readonly etc: string | undefined;
   /** Who tandem is. Absent: not known, and any user is accepted. */
@@ -50,7 +52,7 @@ const leastStartTimeoutMs = 60_000;
 
 export async function specOf(written: Written, setting: Setting): Promise<ServiceSpec | undefined> {
   const { name, path, input, type } = written;
-  const { complaints, directory, dependsOn } = setting;
+  const { complaints, directory, needs } = setting;
   const before = complaints.problems.length;
   const command = commandOf(written, complaints);
   const user = userOf(written, setting);
@@ -71,7 +73,7 @@ export async function specOf(written: Written, setting: Setting): Promise<Servic
       ...(input.hint !== undefined && { hint: input.hint }),
       ...(input.no_new_privileges && { noNewPrivileges: true }),
     },
-    dependsOn,
+    ...needs,
     ...(input.external && { isExternal: true }),
     ...(readiness && { readiness }),
     ...(liveness && { liveness }),

@@ -94,9 +94,9 @@ export async function readStack(file: StackFile, context: StackContext): Promise
   const specs: ServiceSpec[] = [];
   for (const written of services.values()) {
     if (!written.isActive) continue;
-    const dependsOn = depends.needs.get(written.name) ?? {};
+    const needs = depends.needs.get(written.name) ?? { dependsOn: {} };
     const { etc, self, user } = context;
-    const spec = await specOf(written, { complaints, dependsOn, directory, environment, lookup, etc, self, user });
+    const spec = await specOf(written, { complaints, needs, directory, environment, lookup, etc, self, user });
     if (spec) specs.push(spec);
   }
   const waits = readWaits(complaints, [...services.keys()]);

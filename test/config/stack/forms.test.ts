@@ -186,12 +186,13 @@ t.test('profiles: a service without is always active, another with one of its ow
   ]);
 });
 
-t.test('a dependency that is not required may be missing or not active', async (t) => {
+t.test('a dependency that is not required may be missing or not active, and may fail', async (t) => {
   const needs =
     'depends_on: {b: {condition: service_healthy, required: false}, n: {condition: service_started, required: false}}';
   const text = withKeys(`command: x\n${needs}`, '  b: {command: y, profiles: [db], healthcheck: {tcp: 1}}');
   t.same((await specIn(text)).dependsOn, {});
-  t.same((await specIn(text, { profiles: ['db'] })).dependsOn, { b: 'ready' });
+  t.notOk((await specIn(text)).optionalDependencies);
+  t.match(await specIn(text, { profiles: ['db'] }), { dependsOn: { b: 'ready' }, optionalDependencies: ['b'] });
 });
 
 t.test('HUP and USR1 are forwarded to gunicorn unless something else is said', async (t) => {

@@ -229,18 +229,26 @@ const anyStack = fc
     fc.tuple(
       anySpec,
       fc.array(fc.tuple(fc.nat(9), fc.constantFrom('started', 'ready', 'completed', 'ended')), { maxLength: 3 }),
+      fc.boolean(),
     ),
     { minLength: 1, maxLength: 5 },
   )
   .map((drafts) => {
-    return drafts.map(([spec, needs], index): ServiceSpec => {
+    return drafts.map(([spec, needs, areOptional], index): ServiceSpec => {
       const possible = needs.flatMap(([number, condition]) => {
         const other = number < index ? drafts[number]?.[0] : undefined;
         if (!other || (condition === 'completed' && other.type !== 'oneshot')) return [];
         const saysReady = other.isExternal || (other.readiness && (other.type === 'service' || other.readiness));
         return condition === 'ready' && !saysReady ? [] : [[`s${number}`, condition] as const];
       });
-      return { ...spec, name: `s${index}`, dependsOn: Object.fromEntries(possible) };
+      const dependsOn = Object.fromEntries(possible);
+      const names = Object.keys(dependsOn);
+      return {
+        ...spec,
+        name: `s${index}`,
+        dependsOn,
+        ...(areOptional && names.length > 0 && { optionalDependencies: names }),
+      };
     });
   });
 

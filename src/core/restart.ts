@@ -49,7 +49,7 @@ export const noHistory: RestartHistory = { attempts: 0, times: [] };
 
 /**
  * The history with one more restart at `now`, or `undefined` if the window holds no more.
- * @param readyForMs how long the ended life was ready; a healthy period forgets the attempts
+ * @param readyForMs how long, in one piece, the ended life was ready; such a healthy period forgets the attempts
  */
 export function recordRestart(
   policy: RestartPolicy,

@@ -85,7 +85,8 @@ export class Service {
   #history = noHistory;
   /** How many ended processes are still being cleaned up. */
   readonly #leftovers = new Cell(0);
-  #readySince: number | undefined;
+  /** The longest time in one piece for which this life was ready, up to its last change of state. */
+  #longestReadyMs = 0;
   readonly #earlySignals: SignalName[] = [];
 
   constructor(spec: ServiceSpec, around: Surroundings) {
@@ -165,7 +166,7 @@ export class Service {
 
   /** From `starting` to the end of the process and what follows from it: a terminal state, or `backoff`. */
   async #liveOnce(): Promise<void> {
-    this.#readySince = undefined;
+    this.#longestReadyMs = 0;
     this.#change({ forced: false, probe: undefined });
     if (this.spec.isExternal) return this.#awaitAnswer();
     const process = await this.#launch();
@@ -303,7 +304,6 @@ export class Service {
     if (listening?.owner === 'unknown') {
       this.#around.observer.warn(this.spec.name, `cannot see which process listens on port ${port}: taken for its own`);
     }
-    this.#readySince = this.#around.machine.clock.now();
     this.#enter('probe-succeeded', this.spec.readiness ? 'answers' : 'spawned');
     return undefined;
   }
@@ -383,10 +383,16 @@ export class Service {
   #mayRestart(failure: Failure): boolean {
     const { restart } = this.spec;
     if (this.#around.stop.aborted || !wantsRestart(restart, failure)) return false;
-    const now = this.#around.machine.clock.now();
-    const history = recordRestart(restart, this.#history, now, now - (this.#readySince ?? now));
+    const history = recordRestart(restart, this.#history, this.#around.machine.clock.now(), this.#readyForMs());
     this.#history = history ?? this.#history;
     return history !== undefined;
+  }
+
+  #readyForMs(): number {
+    const { state, since } = this.view.value;
+    return state === 'ready'
+      ? Math.max(this.#longestReadyMs, this.#around.machine.clock.now() - since)
+      : this.#longestReadyMs;
   }
 
   #fail(event: Event, failure: Failure, pid?: number): void {
@@ -403,6 +409,7 @@ export class Service {
     const { state: from, since } = this.view.value;
     const to = nextState(from, event);
     const now = this.#around.machine.clock.now();
+    this.#longestReadyMs = this.#readyForMs();
     this.#change({ state: to, reason, since: now });
     this.#around.observer.transition({ service: this.spec.name, from, to, event, reason, pid, elapsedMs: now - since });
   }

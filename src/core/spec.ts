@@ -116,7 +116,7 @@ export interface RestartPolicy {
   /** First delay; doubles with every restart up to `maxDelayMs`, with full jitter. */
   readonly baseDelayMs: number;
   readonly maxDelayMs: number;
-  /** A service that was ready this long starts again with the first delay. */
+  /** A service that was ready this long, in one piece, starts again with the first delay. */
   readonly resetAfterMs: number;
   /** At most this many restarts within `windowMs`; one more is a failure. */
   readonly maxRestarts: number;

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { Failure } from '../../src/core/outcome.ts';
 import { nextDelayMs, noHistory, recordRestart, wantsRestart } from '../../src/core/restart.ts';
-import type { ServiceSpec } from '../../src/core/spec.ts';
+import { defaultTiming, type ServiceSpec } from '../../src/core/spec.ts';
 import type { Manners } from '../support/fake-machine.ts';
 import { answering, oneshot, restarting, service, start } from './harness.ts';
 
@@ -135,6 +135,26 @@ t.test('delays grow with each restart, and begin anew after a healthy period', a
   await run.clock.advance(60_000);
   // 0, then 10 + 500, 10 + 1000, 10 + 1500 (the cap), then twenty healthy seconds and 500 again
   t.same(run.machine.times('spawn'), ['a@0', 'a@510', 'a@1520', 'a@3030', 'a@23530']);
+});
+
+t.test('a life that was ill or took long to die was not healthy for that time: delays go on growing', async (t) => {
+  const ill: Manners = { answers: (ageMs) => (ageMs > 500 ? { ok: false, reason: 'ill' } : { ok: true }) };
+  const question = {
+    probe: { kind: 'exec', command: ['true'] },
+    timing: { ...defaultTiming, intervalMs: 1_000 },
+  } as const;
+  const policy = always({ baseDelayMs: 1_000, resetAfterMs: 10_000, maxRestarts: 9 });
+  const unready = start([service('a', { readiness: { ...question, startTimeoutMs: 1_000 }, ...policy })], {
+    a: { ...ill, ...dies(20_000) },
+  });
+  await unready.clock.advance(50_000);
+  t.same(unready.machine.times('spawn'), ['a@0', 'a@20500', 'a@41500']);
+  const deaf = start([service('a', { liveness: question, ...policy })], {
+    a: { ...ill, reactions: { SIGTERM: { afterMs: 8_000, exit: { code: 0 } } } },
+  });
+  await deaf.clock.advance(25_000);
+  // Lost after three answers, at 3 003; gone at 11 003; then 500, the next time 1 000.
+  t.same(deaf.machine.times('spawn'), ['a@0', 'a@11503', 'a@23506']);
 });
 
 t.test('one restart more than the limit within the window is a failure, with the code of the last exit', async (t) => {

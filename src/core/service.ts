@@ -390,9 +390,8 @@ export class Service {
 
   #readyForMs(): number {
     const { state, since } = this.view.value;
-    return state === 'ready'
-      ? Math.max(this.#longestReadyMs, this.#around.machine.clock.now() - since)
-      : this.#longestReadyMs;
+    if (state !== 'ready') return this.#longestReadyMs;
+    return Math.max(this.#longestReadyMs, this.#around.machine.clock.now() - since);
   }
 
   #fail(event: Event, failure: Failure, pid?: number): void {

@@ -14,7 +14,7 @@ import {
 } from '../../src/core/spec.ts';
 import { type StopPolicy, Supervisor } from '../../src/core/supervisor.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { type Deed, FakeMachine, type Script } from '../support/fake-machine.ts';
+import { type Deed, FakeMachine, type Script, type Sign } from '../support/fake-machine.ts';
 
 export const TERM = 'SIGTERM';
 
@@ -69,10 +69,15 @@ export function mainJob(more: { readonly [name: string]: Partial<ServiceSpec> } 
 export const migrating = { ends: { afterMs: 100, exit: { code: 0 } } } as const;
 
 /** Whatever happened, in order. */
-export type Happening =
-  | { readonly kind: 'deed'; readonly at: number; readonly deed: Deed }
-  | { readonly kind: 'transition'; readonly at: number; readonly transition: Transition }
-  | { readonly kind: 'request'; readonly at: number; readonly request: 'stop' | 'kill'; readonly by: SignalName };
+export type Happening = { readonly at: number } & (
+  | { readonly kind: 'deed'; readonly deed: Deed }
+  | { readonly kind: 'sign'; readonly sign: Sign }
+  | { readonly kind: 'transition'; readonly transition: Transition }
+  | { readonly kind: 'request'; readonly request: 'stop' | 'kill'; readonly by: SignalName }
+  | { readonly kind: 'forward'; readonly signal: SignalName }
+  | { readonly kind: 'warning'; readonly service: string; readonly message: string }
+  | { readonly kind: 'wait'; readonly wait: Wait }
+);
 
 export interface Run {
   readonly clock: FakeClock;
@@ -82,9 +87,13 @@ export interface Run {
   readonly warnings: string[];
   readonly waits: (Wait & { readonly at: number })[];
   readonly history: readonly Happening[];
+  /** Told of every happening. */
+  witness: (one: Happening) => void;
   readonly requests: { readonly stop: AbortSignal; readonly kill: AbortSignal };
   stop(by?: SignalName): void;
   kill(by?: SignalName): void;
+  /** Hands a signal on, and returns who is said to have got it. */
+  forward(signal: SignalName): string[];
   /** What became of it, once it is over. */
   readonly outcome: Outcome | undefined;
   readonly code: number | undefined;
@@ -111,14 +120,25 @@ export function start(
   const warnings: string[] = [];
   const waits: (Wait & { readonly at: number })[] = [];
   const history: Happening[] = [];
-  machine.told = (deed) => history.push({ kind: 'deed', at: deed.at, deed });
+  const happen = (one: Happening) => {
+    history.push(one);
+    run.witness(one);
+  };
+  machine.told = (deed) => happen({ kind: 'deed', at: deed.at, deed });
+  machine.shown = (sign) => happen({ kind: 'sign', at: sign.at, sign });
   const observer = {
     transition: (transition: Transition) => {
       transitions.push(transition);
-      history.push({ kind: 'transition', at: clock.now(), transition });
+      happen({ kind: 'transition', at: clock.now(), transition });
     },
-    warn: (name: string, message: string) => void warnings.push(`${name}: ${message}`),
-    waiting: (wait: Wait) => void waits.push({ at: clock.now(), ...wait }),
+    warn: (name: string, message: string) => {
+      warnings.push(`${name}: ${message}`);
+      happen({ kind: 'warning', at: clock.now(), service: name, message });
+    },
+    waiting: (wait: Wait) => {
+      waits.push({ at: clock.now(), ...wait });
+      happen({ kind: 'wait', at: clock.now(), wait });
+    },
   };
   const supervisor = new Supervisor(makePlan(specs), machine, observer, {
     stopTimeoutMs: 9_000,
@@ -152,13 +172,18 @@ export function start(
     waits,
     requests: { stop: stop.signal, kill: kill.signal },
     history,
+    witness: () => {},
     stop: (by = TERM) => {
-      history.push({ kind: 'request', at: clock.now(), request: 'stop', by });
+      happen({ kind: 'request', at: clock.now(), request: 'stop', by });
       stop.abort(by);
     },
     kill: (by = TERM) => {
-      history.push({ kind: 'request', at: clock.now(), request: 'kill', by });
+      happen({ kind: 'request', at: clock.now(), request: 'kill', by });
       kill.abort(by);
+    },
+    forward: (signal) => {
+      happen({ kind: 'forward', at: clock.now(), signal });
+      return supervisor.forward(signal);
     },
     get outcome() {
       return result();

@@ -14,6 +14,8 @@ export class FakeClock implements Clock {
   #now = 0;
   readonly #timers = new Set<Timer>();
   readonly #sleeps = new Set<Timer>();
+  /** Told whenever nothing more can happen without time. */
+  rested: () => void = () => {};
 
   now(): number {
     return this.#now;
@@ -53,11 +55,33 @@ export class FakeClock implements Clock {
     const until = this.#now + ms;
     await settle();
     for (let timer = this.#next(until); timer; timer = this.#next(until)) {
+      if (timer.dueAt > this.#now) this.rested();
       this.#now = Math.max(this.#now, timer.dueAt);
       timer.fire();
       await settle();
     }
+    this.rested();
     this.#now = until;
+  }
+
+  /**
+   * Lets `ms` pass in one step, as for who was suspended or stopped meanwhile: whatever was due fires late, and sees the
+   * same moment.
+   * @param first who wakes before the other: who sleeps, or the simulated world. Default: in the order of their times
+   */
+  async jump(ms: number, first?: 'sleeps' | 'world'): Promise<void> {
+    await settle();
+    this.rested();
+    this.#now += ms;
+    const due = [...this.#timers].filter(({ dueAt }) => dueAt <= this.#now).sort((a, b) => a.dueAt - b.dueAt);
+    const isEarly = (timer: Timer) => this.#sleeps.has(timer) === (first === 'sleeps');
+    const inTurn = first ? [...due.filter(isEarly), ...due.filter((timer) => !isEarly(timer))] : due;
+    for (const timer of inTurn) {
+      if (!this.#timers.has(timer)) continue;
+      timer.fire();
+      await settle();
+    }
+    await this.advance(0);
   }
 
   /**

@@ -3,6 +3,7 @@
  * core's ports to the letter (waits settle in the turn in which they are aborted, a signal after the end does nothing)
  * and writes down everything that is done to it, with times.
  */
+import { judgeHealthBody } from '../../src/core/health-verdict.ts';
 import type { Exit, Holder, LaunchFailure, Listening, Machine, ProbeResult, Process } from '../../src/core/ports.ts';
 import type { Address, ProbeSpec, ServiceSpec, SignalName } from '../../src/core/spec.ts';
 import type { FakeClock } from './fake-clock.ts';
@@ -12,6 +13,9 @@ export interface Ending {
   readonly afterMs: number;
   readonly exit: Exit;
 }
+
+/** What a probe hears. `silence`: nothing until the time is up. A body is judged as the host does. */
+export type Answer = ProbeResult | 'silence' | { readonly body: unknown };
 
 /** The manners of one life of a service. Everything absent is that of a good citizen. */
 export interface Manners {
@@ -28,8 +32,8 @@ export interface Manners {
   readonly diesAfterMs?: number;
   /** When somebody listens on its port, and who that is. Default: it does, after 20 ms. */
   readonly listens?: { readonly afterMs: number; readonly as: Listening };
-  /** What a probe hears, by the age of the process. Default: it is well. `silence`: nothing until the time is up. */
-  readonly answers?: (ageMs: number, probe: ProbeSpec) => ProbeResult | 'silence';
+  /** What a probe hears, by the age of the process. Default: it is well. */
+  readonly answers?: (ageMs: number, probe: ProbeSpec) => Answer;
   /** What one probe takes. Default 1. */
   readonly answerMs?: number;
   /** What the cleaning up takes, if it may. Default 0. */
@@ -56,6 +60,24 @@ export type Deed =
     }
   | { readonly at: number; readonly service: string; readonly pid: number; readonly did: 'exit'; readonly exit: Exit };
 
+/** What was asked of a service or looked at, and what came of it. An answer that comes too late for anybody is none. */
+export type Sign =
+  | { readonly at: number; readonly service: string; readonly did: 'ask' | 'give up'; readonly probe: ProbeSpec }
+  | {
+      readonly at: number;
+      readonly service: string;
+      readonly did: 'answer';
+      readonly probe: ProbeSpec;
+      readonly heard: Answer;
+      readonly result: ProbeResult;
+    }
+  | {
+      readonly at: number;
+      readonly service: string;
+      readonly did: 'listen';
+      readonly owner: Listening['owner'];
+    };
+
 /** The manners of each life in turn; the last ones hold for all lives that follow. */
 export type Script = Manners | readonly Manners[];
 
@@ -70,6 +92,10 @@ export class FakeMachine implements Machine {
   readonly questions: { readonly at: number; readonly service: string; readonly probe: ProbeSpec }[] = [];
   /** Told of every deed. */
   told: (deed: Deed) => void = () => {};
+  /** Told of every sign; they are not kept. */
+  shown: (sign: Sign) => void = () => {};
+  /** What probes of a service hear from now on, whatever its manners are. */
+  readonly answers = new Map<string, Answer>();
   /** How many waits are under way. */
   waits = 0;
   /** What jitter draws. */
@@ -113,19 +139,30 @@ export class FakeMachine implements Machine {
     const { spawnedAt, manners } = this.#ours(process);
     const { afterMs, as } = manners.listens ?? { afterMs: 20, as: { owner: 'ours' } };
     await this.#wait(spawnedAt + afterMs - this.clock.now(), signal);
-    return signal.aborted ? undefined : as;
+    if (signal.aborted) return undefined;
+    this.shown({ at: this.clock.now(), service: this.#ours(process).service, did: 'listen', owner: as.owner });
+    return as;
   }
 
   async probe(probe: ProbeSpec, { name }: ServiceSpec, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
     this.questions.push({ at: this.clock.now(), service: name, probe });
+    this.shown({ at: this.clock.now(), service: name, did: 'ask', probe });
     // What somebody else runs is never spawned here; its age is the clock's.
     const process = this.processes.findLast((one) => one.service === name);
     const manners = process?.manners ?? this.#manners(name);
-    const answer = manners.answers?.(this.clock.now() - (process?.spawnedAt ?? 0), probe) ?? { ok: true };
+    const byAge = manners.answers?.(this.clock.now() - (process?.spawnedAt ?? 0), probe);
+    const answer = this.answers.get(name) ?? byAge ?? { ok: true };
     const takesMs = answer === 'silence' ? Infinity : (manners.answerMs ?? 1);
     await this.#wait(Math.min(takesMs, timeoutMs), signal);
-    if (signal.aborted) return { ok: false, reason: 'aborted' };
-    return answer === 'silence' || takesMs > timeoutMs ? { ok: false, reason: 'no answer in time' } : answer;
+    const at = this.clock.now();
+    if (signal.aborted) {
+      this.shown({ at, service: name, did: 'give up', probe });
+      return { ok: false, reason: 'aborted' };
+    }
+    const heard = takesMs > timeoutMs ? 'silence' : answer;
+    const result = resultOf(heard);
+    this.shown({ at, service: name, did: 'answer', probe, heard, result });
+    return result;
   }
 
   /** Writes it down. */
@@ -168,7 +205,7 @@ export class FakeMachine implements Machine {
   }
 
   #manners(service: string): Manners {
-    const script = [this.#scripts[service] ?? {}].flat();
+    const script = Object.hasOwn(this.#scripts, service) ? [this.#scripts[service] ?? {}].flat() : [];
     return script[Math.min(this.#triesOf(service), script.length - 1)] ?? {};
   }
 
@@ -182,6 +219,11 @@ export class FakeMachine implements Machine {
     await this.clock.sleep(ms, signal);
     this.waits -= 1;
   }
+}
+
+function resultOf(heard: Answer): ProbeResult {
+  if (heard === 'silence') return { ok: false, reason: 'no answer in time' };
+  return 'body' in heard ? judgeHealthBody(heard.body) : heard;
 }
 
 /** A process that does as its manners say, or as the test does. */

@@ -115,6 +115,8 @@ function afterTheFirstSpawn(narrator: Narrator): void {
 
 /** `tandem run`: the services of a preset or of a tandem.yaml. */
 async function runServices(invocation: Invocation & { command: 'run' }): Promise<number> {
+  // It knows the secrets of all services, and each of them may run as the same user.
+  native().reaper?.closeMemory();
   const { config, plan, remarks, hide, prepare } = await planHere(invocation);
   const unusable = unusableCommands(plan);
   if (config.unmet.length + unusable.length > 0) return complain(unusable, config.unmet);

@@ -17,6 +17,8 @@ export interface Addon {
   reap(pid: number): boolean | number;
   /** From now on orphans below this process become its children. */
   becomeSubreaper(): boolean;
+  /** Nobody without CAP_SYS_PTRACE may trace this process or read its memory, environment and descriptors; no core dumps. */
+  closeMemory(): boolean;
   /** A real pipe, `[readEnd, writeEnd]`, both closed on exec. */
   pipe(): [number, number] | number;
   /** Asks for a size in bytes; returns the size that the pipe has then. */
@@ -52,7 +54,7 @@ export function loadNative(directory: string): Native {
   const missing: string[] = [];
   const reaper = attempt(() => loadAddon(join(directory, 'reaper.node')), missing, {
     part: 'reaper.node',
-    lost: 'adopted orphans stay zombies',
+    lost: 'adopted orphans stay zombies, and services of the same user can read the memory of tandem',
   });
   const launcherPath = attempt(() => executable(join(directory, 'launch')), missing, {
     part: 'launch',

@@ -91,6 +91,12 @@ static napi_value become_subreaper(napi_env env, napi_callback_info info) {
   return boolean(env, kernel(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
 }
 
+/* closeMemory(): true: from now on nobody without CAP_SYS_PTRACE may trace or read this process, and it dumps no core. */
+static napi_value close_memory(napi_env env, napi_callback_info info) {
+  (void)info;
+  return boolean(env, kernel(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0) == 0);
+}
+
 /* pipe(): [read end, write end], both closed on exec. Node's own 'pipe' is a pair of sockets. */
 static napi_value make_pipe(napi_env env, napi_callback_info info) {
   (void)info;
@@ -165,6 +171,7 @@ NAPI_MODULE_INIT() {
   export(env, exports, "peekZombie", peek_zombie);
   export(env, exports, "reap", reap);
   export(env, exports, "becomeSubreaper", become_subreaper);
+  export(env, exports, "closeMemory", close_memory);
   export(env, exports, "pipe", make_pipe);
   export(env, exports, "setPipeSize", set_pipe_size);
   export(env, exports, "takeTerminal", take_terminal);

@@ -37,6 +37,7 @@ function stuckAddon(pid: () => number): { addon: Addon; peeks: () => number; rea
     },
     reap: (pid) => reaped.push(pid) > 0,
     becomeSubreaper: () => true,
+    closeMemory: () => true,
     pipe: () => -1,
     bindIPv4: () => -1,
     setPipeSize: () => -1,

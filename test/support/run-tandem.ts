@@ -49,6 +49,8 @@ export interface RunOptions {
   readonly held?: boolean;
   /** Words before it that end in an exec of it. */
   readonly wrapper?: readonly string[];
+  /** The same inside of the namespaces. */
+  readonly inside?: readonly string[];
   readonly stdio?: 'ignore' | 'pipe' | 'inherit';
   /** Descriptors in place of the pipes; `Running.stdout` and `Running.stderr` then stay empty. */
   readonly stdout?: number;
@@ -76,12 +78,13 @@ export function runTandem(t: Test, args: readonly string[], options: RunOptions 
     asInit = false,
     held = false,
     wrapper = [],
+    inside = [],
     stdio = 'ignore',
     stdout: stdoutEnd = 'pipe',
     stderr: stderrEnd = 'pipe',
   } = options;
   const command = held ? [entryPoint(t)] : [node, options.program ?? program];
-  const words = [...wrapper, ...(asInit ? unshare : []), ...command, ...args];
+  const words = [...wrapper, ...(asInit ? unshare : []), ...inside, ...command, ...args];
   const [file, ...rest] = inEnvironment({ PATH: process.env['PATH'] ?? '', ...env }, words);
   const startedAt = performance.now();
   const child = spawn(file, rest, { cwd, stdio: [stdio, stdoutEnd, stderrEnd] });

@@ -63,15 +63,32 @@ async function answerInStream(response: IncomingMessage): Promise<Answer | undef
   return undefined;
 }
 
-/** The `data` of each event of a stream (WHATWG HTML, "Server-sent events"). */
+/** What comes before the answer, and it. A server may be made to stream for ever. */
+const longestStream = 1024 * 1024;
+
+/** The `data` of each event of a stream (WHATWG HTML, "Server-sent events"), as long as they are no more than 1 MiB. */
 async function* eventsOf(response: IncomingMessage): AsyncGenerator<string> {
-  const { createInterface } = await import('node:readline');
+  let left = longestStream;
+  let line = '';
+  let carriageReturn = '';
   let data: string[] = [];
-  for await (const line of createInterface({ input: response, crlfDelay: Number.POSITIVE_INFINITY })) {
-    if (line.startsWith('data:')) data.push(line.slice('data:'.length));
-    if (line !== '') continue;
-    yield data.join('\n');
-    data = [];
+  response.setEncoding('utf8');
+  for await (const chunk of response as AsyncIterable<string>) {
+    left -= chunk.length;
+    if (left < 0) return;
+    // A line may end with CR, LF or both: whether a LF follows is in the next chunk.
+    const text = carriageReturn + chunk;
+    carriageReturn = text.endsWith('\r') ? '\r' : '';
+    const [first = '', ...others] = text.slice(0, text.length - carriageReturn.length).split(/\r\n|\r|\n/);
+    line += first;
+    for (const next of others) {
+      if (line.startsWith('data:')) data.push(line.slice('data:'.length));
+      if (line === '') {
+        yield data.join('\n');
+        data = [];
+      }
+      line = next;
+    }
   }
 }
 

@@ -394,6 +394,20 @@ for (const [title, contentType, answer, expected] of mcpCells) {
   });
 }
 
+t.test('mcp: an answer that comes byte by byte, whatever ends its lines', async (t) => {
+  for (const end of ['\n', '\r\n', '\r']) {
+    const bytes = [`: hello`, `data: ${JSON.stringify(result)}`, '', ':', ''].join(end);
+    const port = await serve(t, async (_, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      for (const byte of bytes) {
+        response.write(byte);
+        await new Promise(setImmediate);
+      }
+    });
+    t.strictSame(await ask({ kind: 'mcp', url: `http://127.0.0.1:${port}/mcp` }), ok, JSON.stringify(end));
+  }
+});
+
 t.test('mcp: an HTTP error, and nobody there', async (t) => {
   const port = await serve(t, answering(502));
   t.strictSame(await ask({ kind: 'mcp', url: `http://127.0.0.1:${port}/mcp` }), failure('HTTP 502'));

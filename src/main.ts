@@ -19,6 +19,7 @@ import { EX_CONFIG, EX_SOFTWARE, EX_UNAVAILABLE, exitCodeOf } from './core/outco
 import { makePlan, type Plan } from './core/plan.ts';
 import type { LaunchFailure } from './core/ports.ts';
 import { type Requests, type StopPolicy, Supervisor } from './core/supervisor.ts';
+import { visible } from './core/visible.ts';
 import { Chronicle, type Narrator, terseNarrator } from './host/chronicle.ts';
 import { systemClock } from './host/clock.ts';
 import { originalFileLimit } from './host/file-limit.ts';
@@ -295,7 +296,7 @@ async function main(): Promise<number> {
 /** Bad input and what is taken end with their own code; everything else is a bug. */
 function codeOfError(error: unknown): number {
   if (error instanceof ConfigError) {
-    const lines = error.problems.map(({ subject, message }) => `  ${subject}: ${message}`);
+    const lines = error.problems.map(({ subject, message }) => `  ${visible(subject)}: ${visible(message)}`);
     say(['cannot start, nothing was started:', ...lines].join('\n'));
     const [first, ...others] = error.problems;
     return others.length === 0 ? (first?.code ?? EX_CONFIG) : EX_CONFIG;

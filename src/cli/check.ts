@@ -5,9 +5,10 @@
 import type { Environment, Remark, RunConfig } from '../config/config.ts';
 import { formatDuration } from '../config/duration.ts';
 import { hideInside, mask, maskCommand, maskUrl, maskValue, secretHider } from '../config/mask.ts';
-import { quoteWord } from '../config/words.ts';
+import { showWord } from '../config/words.ts';
 import type { Plan } from '../core/plan.ts';
 import type { Address, Endpoint, ProbeSpec, ServiceSpec, UserSpec } from '../core/spec.ts';
+import { visible, visibleLines } from '../core/visible.ts';
 import { runtimeDirs, socketName } from '../http/runtime-dir.ts';
 
 /** Everything that `run` would go by. */
@@ -23,8 +24,11 @@ export interface CheckInput {
 /** The text for stdout, with its last newline. */
 export function describePlan(input: CheckInput, json: boolean): string {
   const hide = secretHider(input.config.secrets);
-  if (!json) return `${asText(input).map(hide).join('\n')}\n`;
-  return `${JSON.stringify(hideInside(asJson(input), hide), undefined, 2)}\n`;
+  if (!json)
+    return `${asText(input)
+      .map((line) => visible(hide(line)))
+      .join('\n')}\n`;
+  return `${visibleLines(JSON.stringify(hideInside(asJson(input), hide), undefined, 2))}\n`;
 }
 
 function asText({ config, plan, remarks = config.remarks, lost }: CheckInput): string[] {
@@ -159,7 +163,7 @@ function commandText(command: readonly string[]): string {
 
 /** Can be pasted into a shell; but a mask is nothing to paste, so it needs no quotes. */
 function quoted(word: string): string {
-  return word.includes(mask) && !/\s/.test(word) ? word : quoteWord(word);
+  return word.includes(mask) && !/\s/.test(word) ? word : showWord(word);
 }
 
 function remarkText({ level, message, facts }: Remark): string {

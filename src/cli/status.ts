@@ -3,6 +3,7 @@
  * is well is `tandem health`'s to say.
  */
 import type { HealthReport } from '../core/health.ts';
+import { visibleLines } from '../core/visible.ts';
 import { askSupervisor, type SupervisorEnvironment } from './ask-supervisor.ts';
 import { printable } from './printable.ts';
 
@@ -30,7 +31,7 @@ export async function readStatus({ json, timeoutMs, env }: StatusOptions): Promi
   if (!('response' in answer)) return { code: 1, text: printable(answer.noAnswer) };
   const report = parseReport(answer.response.body);
   if (report === undefined) return { code: 1, text: 'what answers on the health port is no supervisor' };
-  return { code: 0, text: json ? `${JSON.stringify(report, undefined, 2)}\n` : describeReport(report) };
+  return { code: 0, text: json ? `${visibleLines(JSON.stringify(report, undefined, 2))}\n` : describeReport(report) };
 }
 
 /** As much of it as the table needs. The health port may be another program's. */

@@ -3,6 +3,8 @@
  * what they mean there; nothing is expanded and no shell is run, so `$`, `;`, `|`, `*` and `#` are ordinary characters.
  */
 
+import { visible } from '../core/visible.ts';
+
 /** The words, or why there are none. */
 export type Words = { readonly words: readonly string[] } | { readonly problem: string };
 
@@ -77,6 +79,22 @@ function readDoubleQuoted(text: string, at: number): Piece | { readonly problem:
 /** One word, quoted where a shell or `splitWords` would read it otherwise. */
 export function quoteWord(word: string): string {
   return plainWord.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+/**
+ * The same for people: with what a terminal would obey or not show in it, in a form that bash and zsh read, and POSIX since
+ * 2024.
+ * @example showWord('a\u001b[2J') // "$'a\\U0000001b[2J'"
+ */
+export function showWord(word: string): string {
+  if (visible(word) === word) return quoteWord(word);
+  return `$'${Array.from(word.replace(/[\\']/g, '\\$&'), escapedForShell).join('')}'`;
+}
+
+function escapedForShell(character: string): string {
+  const shown = visible(character);
+  if (shown === character || shown.length === 2) return shown;
+  return `\\U${(character.codePointAt(0) ?? 0).toString(16).padStart(8, '0')}`;
 }
 
 /** A command line that can be pasted into a shell. */

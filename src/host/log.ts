@@ -7,6 +7,7 @@
  * its log. Records go through the sink of stderr (output-sink.ts), so a reader that stalls never blocks PID 1:
  * up to 1 MiB is queued, then records are dropped and counted, and `flush` waits for a bounded time.
  */
+import { visible, visibleLines } from '../core/visible.ts';
 import { openSink, type Sink } from './output-sink.ts';
 
 /** The facts of a record. An `Error` goes under `err`. `level`, `time`, `name` and `msg` are the record's own. */
@@ -107,7 +108,7 @@ function record(level: RecordLevel, fields: Fields, message: string): LogRecord 
 /** What turns a record into a line at the sink. */
 async function loadWriter(options: LogOptions, sink: Sink): Promise<(record: LogRecord) => void> {
   const { pino } = await import('pino');
-  const format = options.pretty ? await loadPrettyFormat(options.color ?? true) : (line: string) => line;
+  const format = options.pretty ? await loadPrettyFormat(options.color ?? true) : visibleLines;
   let recordTime = 0;
   const { level = 'info', name = 'tandem' } = options;
   const queue = makeBoundedQueue(sink, (dropped) => write(record('warn', { dropped }, 'log records dropped')));
@@ -128,7 +129,8 @@ function plainWriter({ level: leastLevel = 'info', name = 'tandem' }: LogOptions
   const queue = makeBoundedQueue(sink, (dropped) => write(record('warn', { dropped }, 'log records dropped')));
   function write({ time, level, fields, message }: LogRecord): void {
     if (severity[level] < severity[leastLevel]) return;
-    queue(`${JSON.stringify({ level: severity[level], time, name, ...fields, msg: message }, withoutErrors)}\n`);
+    const record = { level: severity[level], time, name, ...fields, msg: message };
+    queue(`${visibleLines(JSON.stringify(record, withoutErrors))}\n`);
   }
   return write;
 }
@@ -170,12 +172,13 @@ async function loadPrettyFormat(color: boolean): Promise<(line: string) => strin
   return (line) => {
     // Only these: pino-pretty has ideas of its own about fields like `pid`, and wants a line for each.
     const { level, time, msg, name: _, ...facts } = JSON.parse(line) as Record<string, unknown>;
-    return `${[prettify({ level, time, msg }).trimEnd(), ...Object.entries(facts).map(factText)].join(' ')}\n`;
+    const head = prettify({ level, time, msg: visible(String(msg)) }).trimEnd();
+    return `${[head, ...Object.entries(facts).map(factText)].join(' ')}\n`;
   };
 }
 
 function factText([key, value]: [string, unknown]): string {
-  return hasStack(value) ? `\n    ${value.stack}` : `${key}=${readable(value)}`;
+  return hasStack(value) ? `\n    ${visibleLines(value.stack)}` : visible(`${key}=${readable(value)}`);
 }
 
 /** An error as pino serialises it. Its stack is for a person, not for one line. */
@@ -183,7 +186,7 @@ function hasStack(value: unknown): value is { readonly stack: string } {
   return typeof value === 'object' && value !== null && 'stack' in value && typeof value.stack === 'string';
 }
 
-/** Plain words as they are, everything else as JSON, so that no control character reaches the terminal. */
+/** Plain words as they are, everything else as JSON, so that no line break reaches the log. */
 function readable(value: unknown): string {
   return typeof value === 'string' && /^[\w./:@+-]+$/.test(value) ? value : (JSON.stringify(value) ?? String(value));
 }

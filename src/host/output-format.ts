@@ -16,8 +16,19 @@ export const continuesMark = ' [...]';
 const colors = [36, 33, 32, 35, 34, 96, 93, 92, 95, 94] as const;
 
 /**
+ * What would move the cursor, and so could pass for another service's line, or reach the terminal itself: all control
+ * characters but tabs, newlines and the CR before one; in UTF-8 also those of C1.
+ */
+const controlSource = String.raw`[\0-\x08\v\f\x0e-\x1f\x7f]|\r(?!\n)|\xc2[\x80-\x9f]`;
+const control = new RegExp(controlSource);
+const colorOrControl = new RegExp(String.raw`\x1b\[[\d;:]{0,64}m|${controlSource}`, 'g');
+
+const resetColors = '\x1b[0m';
+
+/**
  * `hub     | listening on 7300`: the name, padded to the longest one, before each line. The line's bytes stay what they
- * are, UTF-8 or not.
+ * are, UTF-8 or not, except for control characters, which are shown as `cat -v` does it (C1: `<9b>`). Colours stay, and end
+ * with their line.
  */
 export function prefixFormat(service: string, names: readonly string[], color: boolean): Format {
   const width = Math.max(service.length, ...names.map((name) => name.length));
@@ -25,11 +36,23 @@ export function prefixFormat(service: string, names: readonly string[], color: b
   const prefix = color ? `\x1b[${colorOf(service, names)}m${label}\x1b[0m ` : `${label} `;
   const separator = `\n${prefix}`;
   return ({ bytes, partial }) => {
-    if (partial) return Buffer.concat([Buffer.from(prefix), bytes, Buffer.from(`${continuesMark}\n`)]);
     // Latin-1 maps every byte to one character and back, so this is a byte-exact replacement by V8's own search.
-    const lines = bytes.toString('latin1', 0, bytes.length - 1);
-    return Buffer.from(`${prefix}${lines.replaceAll('\n', separator)}\n`, 'latin1');
+    const text = bytes.toString('latin1');
+    const lines = control.test(text) ? harmless(text) : text;
+    if (partial) return Buffer.from(`${prefix}${lines}${continuesMark}\n`, 'latin1');
+    return Buffer.from(`${prefix}${lines.slice(0, -1).replaceAll('\n', separator)}\n`, 'latin1');
   };
+}
+
+function harmless(text: string): string {
+  const lines = text.replace(colorOrControl, shown).split('\n');
+  return lines.map((line) => (line.includes('\x1b') ? `${line}${resetColors}` : line)).join('\n');
+}
+
+function shown(character: string): string {
+  if (character.length === 2) return `<${character.charCodeAt(1).toString(16)}>`;
+  if (character.length > 2) return character;
+  return `^${String.fromCharCode(character.charCodeAt(0) ^ 0x40)}`;
 }
 
 function colorOf(service: string, names: readonly string[]): number {

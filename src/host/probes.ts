@@ -6,7 +6,7 @@ import type { Machine, ProbeResult } from '../core/ports.ts';
 import type { ProbeSpec, ServiceSpec } from '../core/spec.ts';
 import { systemClock } from './clock.ts';
 import type { Launcher } from './processes.ts';
-import { reasonOf } from './reason.ts';
+import { plain, reasonOf } from './reason.ts';
 
 /**
  * Makes what asks once, and settles promptly when the signal is aborted, with a failure that nobody needs to read.
@@ -33,7 +33,8 @@ async function askInTime(
   try {
     if (signal.aborted) return { ok: false, reason: 'aborted' };
     const result = await askOnce(scope.signal);
-    return !result.ok && isLate ? noAnswer(timeoutMs) : result;
+    if (result.ok) return result;
+    return isLate ? noAnswer(timeoutMs) : { ok: false, reason: plain(result.reason) };
   } catch (error) {
     if (isLate) return noAnswer(timeoutMs);
     return { ok: false, reason: signal.aborted ? 'aborted' : reasonOf(error) };

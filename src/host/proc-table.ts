@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
+import { plain } from './reason.ts';
 
 /** All pids, ascending: of several holders of one socket the oldest, usually the master, is found first. */
 export function allPids(): number[] {
@@ -74,12 +75,12 @@ export function uidsOf(pid: number): number[] {
   return uids?.split(/\s+/).map(Number) ?? [];
 }
 
-/** The short name of a process's command. */
+/** The short name of a process's command, which the process itself may have chosen. */
 export function commandOf(pid: number): string | undefined {
-  const comm = readOr('', () => readFileSync(`/proc/${pid}/comm`, 'utf8')).trimEnd();
+  const comm = plain(readOr('', () => readFileSync(`/proc/${pid}/comm`, 'utf8')));
   // Newer Nodes name their main thread, which hides the program.
   if (!/^(node-)?MainThread$/.test(comm)) return comm || undefined;
-  return basename(readOr('node', () => readlinkSync(`/proc/${pid}/exe`)));
+  return plain(basename(readOr('node', () => readlinkSync(`/proc/${pid}/exe`))));
 }
 
 function readOr<T>(otherwise: T, read: () => T): T {

@@ -31,8 +31,13 @@ export function reasonOf(error: unknown): string {
   return typeof name === 'string' ? name : 'failed';
 }
 
+/** Foreign text in one line, without what moves a cursor, turns text around or cannot be seen. */
+export function plain(text: string): string {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ').trim();
+}
+
 /** Foreign text made fit for a reason: one line, printable, bounded, without the userinfo of URLs. */
 export function tidy(text: string): string {
-  const plain = hideUserinfo(text.replace(/\p{Cc}+/gu, ' ').trim());
-  return plain.length > longestReason ? `${plain.slice(0, longestReason - 1)}…` : plain;
+  const shown = hideUserinfo(plain(text));
+  return shown.length > longestReason ? `${shown.slice(0, longestReason - 1)}…` : shown;
 }

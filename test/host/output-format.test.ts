@@ -42,8 +42,10 @@ t.test('B13 prefix: marks a piece that goes on', async (t) => {
   t.equal(format({ bytes: Buffer.from('half'), partial: true }).toString(), 'hub | half [...]\n');
 });
 
-t.test('B13 prefix: leaves every byte of the line as it is', async (t) => {
-  const every = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte).filter((byte) => byte !== 0x0a));
+t.test('B13 prefix: leaves every byte of the line as it is, but control characters', async (t) => {
+  const every = Buffer.from(
+    Array.from({ length: 256 - 0x20 }, (_, index) => index + 0x20).filter((byte) => byte !== 0x7f),
+  );
   const formatted = prefixFormat('hub', ['hub'], false)(lines(Buffer.concat([every, Buffer.from('\n')])));
   t.strictSame(formatted.subarray('hub | '.length, -1), every);
 });

@@ -15,6 +15,7 @@ import {
   type RestartPolicy,
   type ServiceSpec,
 } from '../../core/spec.ts';
+import { hasUnseen, visibleLines } from '../../core/visible.ts';
 import type { Environment } from '../config.ts';
 import { formatDuration } from '../duration.ts';
 import { isVariableName } from '../lists.ts';
@@ -38,10 +39,17 @@ export interface Serialized {
 
 /** @throws TypeError for what no tandem.yaml can say: a command in the foreground */
 export async function serializeStack(specs: readonly ServiceSpec[], context: SerializeContext): Promise<Serialized> {
-  const { stringify } = await import('yaml');
+  const { Document, visit } = await import('yaml');
   const references = new References(context.environment);
   const services = specs.map((spec) => [spec.name, new Writer(spec, context, references).service()]);
-  const body = stringify({ services: Object.fromEntries(services) }, { lineWidth: 0, aliasDuplicateObjects: false });
+  const document = new Document({ services: Object.fromEntries(services) }, { aliasDuplicateObjects: false });
+  visit(document, {
+    // Only between double quotes an escape is one.
+    Scalar(_key, scalar) {
+      if (typeof scalar.value === 'string' && hasUnseen(scalar.value)) scalar.type = 'QUOTE_DOUBLE';
+    },
+  });
+  const body = visibleLines(document.toString({ lineWidth: 0 }));
   const missing = references.names.filter((name) => context.environment[name] === undefined);
   const note =
     missing.length === 0

@@ -168,4 +168,6 @@ export interface EnvFile {
   readonly values: Environment;
   /** The values are those of this example, because the file itself is missing; it is copied before the start. */
   readonly example?: string | undefined;
+  /** What the operator should know of the file itself. */
+  readonly remarks?: readonly Remark[];
 }

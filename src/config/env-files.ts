@@ -2,9 +2,10 @@
  * The two .env files, one for each service. They are parsed by dotenv and never by a shell, so quotes, JSON, `$$`, `&`
  * and CRLF survive. Nothing is written here: `presets/env-example.ts` makes a missing file before the start.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import type { Problem } from '../core/errors.ts';
 import type { EnvFile } from './config.ts';
+import { readTrusted } from './trusted-file.ts';
 
 /** Where a service's .env file is, and what stands in for it. */
 export interface EnvFileSource {
@@ -27,15 +28,10 @@ export async function readEnvFile({ path, examples, namedBy }: EnvFileSource): P
   if (example === undefined && !existsSync(path)) {
     return namedBy === undefined ? {} : { problem: { subject: namedBy, message: `"${path}" does not exist` } };
   }
-  try {
-    const text = readFileSync(example ?? path, 'utf8');
-    const { parse } = await import('dotenv');
-    return { file: { path, values: parse(text), example } };
-  } catch (error) {
-    return { problem: { subject: namedBy ?? path, message: `cannot read "${example ?? path}": ${codeOf(error)}` } };
+  const read = readTrusted(example ?? path);
+  if ('problem' in read) {
+    return { problem: { subject: namedBy ?? path, message: `"${example ?? path}" ${read.problem}` } };
   }
-}
-
-function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? String(error);
+  const { parse } = await import('dotenv');
+  return { file: { path, values: parse(read.bytes.toString('utf8')), example, remarks: read.remarks } };
 }

@@ -2,7 +2,6 @@
  * From the environment and a tandem.yaml to a run. The variables of the presets are not read, and so cannot be wrong; but
  * MCP_HUB_CONFIG, which any hub may go by, must be there. Reads files, writes none, starts nothing; all that is wrong, in the environment and in the file, is refused in one error.
  */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Problem } from '../core/errors.ts';
 import { joinRequirements, noRequirements } from '../core/requirements.ts';
@@ -18,6 +17,7 @@ import { readSecretFiles } from './secret-files.ts';
 import { type ReadStack, readStack, type Stack, type StackContext } from './stack/stack.ts';
 import { stopBudget } from './stack/stop-budget.ts';
 import { collectTexts, refused } from './texts.ts';
+import { readTrusted } from './trusted-file.ts';
 import { isForEveryRun, parseValues, variableNames } from './variables.ts';
 
 export interface LoadedStack {
@@ -88,40 +88,24 @@ export async function loadStack(
       secrets: hidden,
       requirements,
       unmet,
-      remarks: [...remarks, ...byDefault.remarks, ...read.stack.remarks],
+      remarks: [...secrets.remarks, ...remarks, ...byDefault.remarks, ...read.stack.remarks],
     },
   };
 }
 
 async function readChosen(path: string, choice: ConfigChoice, context: StackContext): Promise<ReadStack> {
-  const bytes = readBytes(path);
-  if (typeof bytes !== 'string') return readStack({ path, shownAs: choice.name, bytes }, context);
+  const read = readTrusted(path);
+  if ('bytes' in read) {
+    const { bytes, remarks } = read;
+    const { stack, ...rest } = await readStack({ path, shownAs: choice.name, bytes }, context);
+    return stack ? { ...rest, stack: { ...stack, remarks: [...remarks, ...stack.remarks] } } : rest;
+  }
   return {
-    problems: [{ subject: choice.namedBy, message: `${JSON.stringify(choice.name)} ${bytes}` }],
+    problems: [{ subject: choice.namedBy, message: `${JSON.stringify(choice.name)} ${read.problem}` }],
     requirements: noRequirements,
     variables: context.environment,
     secrets: [],
   };
-}
-
-/** One byte more than is accepted is enough to see that it is too much. */
-const mostBytes = 1024 * 1024 + 1;
-
-/** The bytes, or why there are none. A pipe is not waited for. */
-function readBytes(path: string): Uint8Array | string {
-  let file: number | undefined;
-  try {
-    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    const stats = fstatSync(file);
-    if (!stats.isFile()) return 'is no file';
-    const bytes = Buffer.alloc(Math.min(stats.size, mostBytes));
-    return bytes.subarray(0, readSync(file, bytes));
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    return code === 'ENOENT' ? 'does not exist' : `cannot be read: ${code}`;
-  } finally {
-    if (file !== undefined) closeSync(file);
-  }
 }
 
 function unknownServices({ specs }: Stack, only: readonly string[]): Problem[] {

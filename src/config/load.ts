@@ -90,7 +90,16 @@ export async function loadConfig(
     );
   }
   const { values } = parsed;
-  const sources = { surroundings, given, environment, places, files, secretNames, secrets };
+  const sources = {
+    surroundings,
+    given,
+    environment,
+    places,
+    files,
+    secretNames,
+    secrets,
+    secretRemarks: read.remarks,
+  };
   return assemble({ ...sources, values, requirements, unmet, user: found, preset: { name, reason } });
 }
 
@@ -119,6 +128,7 @@ function readAllSecrets(given: Environment, files: Files, cwd: string) {
     secretNames: new Set(all.flatMap(({ names }) => names)),
     secrets: all.flatMap(({ secrets }) => secrets),
     problems: all.flatMap(({ problems }) => problems),
+    remarks: all.flatMap(({ remarks }) => remarks),
   };
 }
 
@@ -161,6 +171,7 @@ interface Parts {
   readonly files: Files;
   readonly secretNames: ReadonlySet<string>;
   readonly secrets: readonly string[];
+  readonly secretRemarks: readonly Remark[];
   readonly values: Values;
   readonly requirements: Requirements;
   readonly unmet: readonly Problem[];
@@ -199,7 +210,7 @@ function assemble(parts: Parts): Config {
     unmet,
     user: user.user,
     workerMemoryBytes: values.WORKER_MEMORY,
-    remarks: [...shares.remarks, ...fileRemarks(environment, files), ...user.remarks],
+    remarks: [...parts.secretRemarks, ...shares.remarks, ...fileRemarks(environment, files), ...user.remarks],
   };
 }
 
@@ -280,6 +291,7 @@ function fileRemarks(environment: Environment, { hub, gateway }: Files): Remark[
   const missing = [hub, gateway].flatMap((file) => (file?.example === undefined ? [] : [file]));
   const beaten = beatenByGatewayFile(environment, gateway);
   return [
+    ...[hub, gateway].flatMap((file) => file?.remarks ?? []),
     ...missing.map(({ path, example }): Remark => {
       return {
         level: 'info',

@@ -2,13 +2,13 @@
  * Secrets by file: NAME_FILE is read into NAME, as the images of the Docker library do it. Only for names that look
  * secret, names that end with _URL, and those of TANDEM_FILE_VARS: SSL_CERT_FILE and its like are variables of their own.
  */
-import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Problem } from '../core/errors.ts';
-import type { Environment } from './config.ts';
+import type { Environment, Remark } from './config.ts';
 import { splitList } from './lists.ts';
 import { looksSecret } from './mask.ts';
 import { ownNameOf } from './scopes.ts';
+import { readTrusted } from './trusted-file.ts';
 
 const suffix = '_FILE';
 
@@ -41,6 +41,8 @@ export interface ReadSecrets {
   /** The secrets themselves. */
   readonly secrets: readonly string[];
   readonly problems: readonly Problem[];
+  /** What the operator should know of the files themselves. */
+  readonly remarks: readonly Remark[];
 }
 
 /** Reads the files of one layer. What cannot be read is a problem, never an empty secret. */
@@ -50,6 +52,7 @@ export function readSecretFiles({ values, where }: Layer, rules: FileRules): Rea
   const names: string[] = [];
   const secrets: string[] = [];
   const problems: Problem[] = [];
+  const remarks: Remark[] = [];
   for (const [fileName, path] of Object.entries(values)) {
     const name = fileName.slice(0, -suffix.length);
     if (!fileName.endsWith(suffix) || path === '' || !isWanted(ownNameOf(name))) continue;
@@ -63,10 +66,11 @@ export function readSecretFiles({ values, where }: Layer, rules: FileRules): Rea
     else {
       result[name] = read.secret;
       secrets.push(read.secret.trim());
+      remarks.push(...read.remarks);
     }
     names.push(ownNameOf(name));
   }
-  return { values: result, names, secrets, problems };
+  return { values: result, names, secrets, problems, remarks };
 }
 
 /** TANDEM_FILE_VARS adds names; with a `-` before it a name is left alone. */
@@ -79,16 +83,17 @@ function wantedBy(listed = ''): (name: string) => boolean {
   };
 }
 
-function readSecret(path: string): { readonly secret: string } | { readonly problem: string } {
-  try {
-    const stats = statSync(path);
-    // Reading a pipe that nobody writes to would never end.
-    if (!stats.isFile()) return { problem: 'is no file' };
-    if (stats.size > longestBytes) return { problem: `is longer than a variable can be: ${stats.size} bytes` };
-    return checkSecret(readFileSync(path));
-  } catch (error) {
-    return { problem: `cannot be read: ${(error as NodeJS.ErrnoException).code}` };
+type Secret = { readonly secret: string; readonly remarks: readonly Remark[] } | { readonly problem: string };
+
+function readSecret(path: string): Secret {
+  const read = readTrusted(path, longestBytes);
+  if ('bytes' in read) {
+    const checked = checkSecret(read.bytes);
+    return 'secret' in checked ? { ...checked, remarks: read.remarks } : checked;
   }
+  const { problem, code } = read;
+  if (code === 'EFBIG') return { problem: `is longer than a variable can be: over ${longestBytes} bytes` };
+  return { problem: code === undefined ? problem : `cannot be read: ${code}` };
 }
 
 /** As `$(< file)` in a shell: newlines at the end are no part of it. What a variable cannot hold is refused, not bent. */

@@ -41,15 +41,22 @@ export async function unmetRequirements(requirements: Requirements, ground: Grou
   ];
 }
 
+/** More would take PID 1's memory: 64 MiB. What is YAML has a bound of its own. */
+const mostJsonBytes = 64 * 1024 * 1024;
+
 async function whyNotReadable(file: RequiredFile): Promise<Problem[]> {
   const { subject, path } = file;
   try {
     // Reading a pipe that nobody writes to would never end.
-    if (!statSync(path).isFile()) return [problemOf(file, 'is no file')];
+    const stats = statSync(path);
+    if (!stats.isFile()) return [problemOf(file, 'is no file')];
     // Not read where its content does not matter: it may be a database or a model.
     closeSync(openSync(path, 'r'));
     const format = file.format ?? formatOf(path);
     if (format === undefined) return [];
+    if (stats.size > mostJsonBytes) {
+      return [problemOf(file, `is too long to be checked: ${stats.size} bytes; accepted: at most ${mostJsonBytes}`)];
+    }
     const text = readFileSync(path, 'utf8');
     const wrong = format === 'json' ? jsonProblem(text) : await yamlProblem(text);
     if (!wrong) return [];

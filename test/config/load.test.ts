@@ -275,7 +275,7 @@ t.test('a .env file that was named must be there and readable', async (t) => {
   const problems = await problemsOf(load({ HUB_ENV_FILE: missing, GATEWAY_ENV_FILE: directory }));
   t.match(problems, [
     { subject: 'HUB_ENV_FILE', message: `"${missing}" does not exist` },
-    { subject: 'GATEWAY_ENV_FILE', message: /EISDIR/ },
+    { subject: 'GATEWAY_ENV_FILE', message: `"${directory}" is no file` },
   ]);
 });
 

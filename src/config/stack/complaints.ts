@@ -4,6 +4,7 @@
  */
 import * as z from 'zod/mini';
 import type { Problem } from '../../core/errors.ts';
+import type { Remark } from '../config.ts';
 import { mask, maskValue } from '../mask.ts';
 import { nearest } from '../nearest.ts';
 import { type Kind, suggestion } from './kinds.ts';
@@ -13,6 +14,8 @@ import { type Located, type Path, type Position, partAt, plainOf, positionOf } f
 const shownCharacters = 60;
 
 export class Complaints {
+  /** What is no problem, and yet to be told. */
+  readonly remarks: Remark[] = [];
   readonly #file: string;
   readonly #root: Located;
   readonly #settled = new Set<string>();

@@ -1,7 +1,7 @@
 /** The whole environment of one service: what it inherits, its env files in order, and above them its own variables. */
-import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Environment } from '../config.ts';
+import type { Environment, Remark } from '../config.ts';
+import { readTrusted } from '../trusted-file.ts';
 import type { Complaints } from './complaints.ts';
 import type { Lookup } from './interpolate.ts';
 import type { ServiceInput } from './keys.ts';
@@ -32,11 +32,10 @@ export async function environmentOf(
   const entries = Object.entries(inherited(service, base));
   for (const [index, file] of (service.env_file ?? []).entries()) {
     const place = resolve(sources.directory, file.path);
-    const { values, problem } = await readVariables(place, file.format ?? 'dotenv');
-    const isMissing = problem === 'ENOENT' && file.required === false;
-    if (problem && !isMissing) {
-      const what =
-        problem === 'ENOENT' ? 'does not exist; accepted: a file, or required: false' : `cannot be read: ${problem}`;
+    const { values, problem, isMissing, remarks } = await readVariables(place, file.format ?? 'dotenv');
+    complaints.remarks.push(...remarks);
+    if (problem && !(isMissing && file.required === false)) {
+      const what = isMissing ? `${problem}; accepted: a file, or required: false` : problem;
       complaints.at([...path, 'env_file', ...(service.env_file?.length === 1 ? [] : [index])], `"${place}" ${what}`);
     }
     entries.push(...Object.entries(values));
@@ -58,21 +57,28 @@ function inherited({ inherit_environment: rule = true }: ServiceInput, environme
   return Object.fromEntries(Object.entries(environment).filter(([name]) => isWanted(name)));
 }
 
-/** The variables of a file; `problem` is the system's word for why there are none. */
-export async function readVariables(
-  path: string,
-  format: 'dotenv' | 'raw',
-): Promise<{ readonly values: Environment; readonly problem?: string }> {
-  try {
-    const text = existsSync(path) ? readFileSync(path, 'utf8') : undefined;
-    if (text === undefined) return { values: {}, problem: 'ENOENT' };
-    if (text.includes('\0')) return { values: {}, problem: 'it has a NUL character' };
-    if (format === 'raw') return { values: parseRaw(text) };
-    const { parse } = await import('dotenv');
-    return { values: parse(text) };
-  } catch (error) {
-    return { values: {}, problem: (error as NodeJS.ErrnoException).code ?? String(error) };
+export interface ReadVariables {
+  readonly values: Environment;
+  /** Why there are none. */
+  readonly problem?: string;
+  readonly isMissing?: true;
+  /** What the operator should know of the file itself. */
+  readonly remarks: readonly Remark[];
+}
+
+/** The variables of a file. */
+export async function readVariables(path: string, format: 'dotenv' | 'raw'): Promise<ReadVariables> {
+  const read = readTrusted(path);
+  const nothing = { values: {}, remarks: [] };
+  if ('problem' in read) {
+    return { ...nothing, problem: read.problem, ...(read.code === 'ENOENT' && { isMissing: true }) };
   }
+  const { bytes, remarks } = read;
+  const text = bytes.toString('utf8');
+  if (text.includes('\0')) return { ...nothing, problem: 'cannot be read: it has a NUL character' };
+  if (format === 'raw') return { values: parseRaw(text), remarks };
+  const { parse } = await import('dotenv');
+  return { values: parse(text), remarks };
 }
 
 /** Lines of NAME=value; everything behind the first = is the value. */

@@ -117,6 +117,8 @@ export async function readStack(file: StackFile, context: StackContext): Promise
       name,
       specs: awaitFirst(specs, waits),
       remarks: [
+        ...dotenv.remarks,
+        ...complaints.remarks,
         ...remarks,
         ...depends.remarks,
         ...unusedProfiles(services, context.profiles),
@@ -143,9 +145,9 @@ function commonUser(specs: readonly ServiceSpec[]): UserSpec | undefined {
 /** The file for variables in the file itself, as Compose has it. It reaches no service. */
 async function readDotenv(directory: string) {
   const path = join(directory, '.env');
-  const { values, problem } = await readVariables(path, 'dotenv');
-  const isProblem = problem !== undefined && problem !== 'ENOENT';
-  return { values, problems: isProblem ? [{ subject: path, message: `cannot be read: ${problem}` }] : [] };
+  const { values, problem, isMissing, remarks } = await readVariables(path, 'dotenv');
+  const isProblem = problem !== undefined && !isMissing;
+  return { values, remarks, problems: isProblem ? [{ subject: path, message: problem }] : [] };
 }
 
 /** Paths are shown where they are not found, whatever went into them. */

@@ -37,7 +37,7 @@ import { makeLauncher } from './host/processes.ts';
 import { startReaper } from './host/reaper.ts';
 import { heedCommandSignals, heedStopSignals } from './host/requests.ts';
 import { unmetRequirements } from './host/requirements.ts';
-import { ownIdentity } from './host/self.ts';
+import { isSetUserId, ownIdentity } from './host/self.ts';
 import { handleAllSignals, ignoreSignals, signalNumber } from './host/signals.ts';
 import { openTcpSocket } from './host/tcp-socket.ts';
 import { closeLostTerminals } from './host/terminal.ts';
@@ -267,6 +267,10 @@ function print(text: string): Promise<void> {
 }
 
 async function main(): Promise<number> {
+  if (isSetUserId()) {
+    say('cannot start: set-user-ID or set-group-ID, it would run anything for anybody');
+    return EX_CONFIG;
+  }
   const invocation = parseArguments(process.argv.slice(2));
   if (invocation.command === 'run') return runServices(invocation);
   if (invocation.command === 'exec') return runCommand(invocation);

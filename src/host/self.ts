@@ -19,6 +19,11 @@ export function ownIdentity(): Self | undefined {
   };
 }
 
+/** Whether tandem was installed set-user-ID or set-group-ID: it would run anything for anybody. */
+export function isSetUserId(): boolean {
+  return process.getuid?.() !== process.geteuid?.() || process.getgid?.() !== process.getegid?.();
+}
+
 /** The capabilities that are missing to run services as another user; none off Linux, where root may do all of it. */
 export function missingCapabilities(status = '/proc/self/status'): string[] {
   try {

@@ -229,7 +229,14 @@ static int is_called(const char *called, const char *name) {
   return strcmp(slash == NULL ? called : slash + 1, name) == 0;
 }
 
+/* Installed so, it would run anything for anybody. */
+static void refuse_set_user_id(void) {
+  if (getuid() == geteuid() && getgid() == getegid()) return;
+  fail(CANNOT_RUN, "launch", "is set-user-ID or set-group-ID, which it may not be");
+}
+
 int main(int argc, char **argv) {
+  refuse_set_user_id();
   const char *path = NULL;
   char **arguments = argv;
   if (argc > 0 && is_called(argv[0], "tandem")) {

@@ -3,7 +3,19 @@
  * here is tandem's own word: the kernel is asked, from inside.
  */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import tap, { type Test, test } from 'tap';
@@ -49,7 +61,7 @@ const service = (command: readonly string[]) => `services: { attacker: { command
 test('threat: a service of the same user reads or traces PID 1, which knows the secrets of all: refused', {
   skip,
 }, async (t) => {
-  const running = runAsUser(t, makeHome(t, service(['python3', 'attacker.py', '1'])));
+  const running = runAsUser(t, makeHome(t, service(['python3', 'attacker.py', 'look', '1'])));
   const found = await until('the attacker has tried', () => /^\{.*\}$/m.exec(running.stdout)?.[0]);
   t.strictSame(JSON.parse(found), {
     environment: 'Permission denied',
@@ -76,4 +88,80 @@ test('threat: PID 1 is aborted and leaves its memory in a core file: there is no
   const env = { PATH: process.env['PATH'], TANDEM_HEALTH_PORT: '', TANDEM_RUNTIME_DIR: join(home, 'run') };
   const { stdout } = spawnSync('python3', ['-c', dumper, ...words], { cwd: home, env, encoding: 'utf8' });
   t.equal(stdout, 'no core\n');
+});
+
+/** What tandem answers on its control socket. */
+function live(home: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const socket = connect(join(home, 'run/tandem.sock'), () => socket.write('GET /livez HTTP/1.0\r\n\r\n'));
+    socket.on('data', (chunk) => {
+      text += chunk;
+    });
+    socket.on('error', reject).on('close', () => resolve(text));
+  });
+}
+
+/** The TCP ports on which a process listens. */
+function listeningPorts(pid: number): number[] {
+  const files = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+  const tables = ['tcp', 'tcp6'].flatMap((table) =>
+    readFileSync(`/proc/${pid}/net/${table}`, 'latin1').split('\n').slice(1),
+  );
+  const sockets = tables.map((line) => line.trim().split(/\s+/)).filter(([, , , state]) => state === '0A');
+  const own = sockets.filter(([, , , , , , , , , inode]) => files.includes(`socket:[${inode}]`));
+  return own.map(([, address = '']) => Number.parseInt(address.split(':')[1] ?? '', 16));
+}
+
+test('threat: a service sends PID 1 every signal: it lives, is not stopped, and opens no inspector', {
+  skip,
+}, async (t) => {
+  const home = makeHome(t, service(['python3', 'attacker.py', 'signal', '1']));
+  const running = runAsUser(t, home);
+  await until('the attacker has tried', () => /"sent"/.test(running.stdout));
+  t.match(await live(home), /^HTTP\/1.1 200 .*"live":true/s);
+  const pid = await running.pid();
+  t.notMatch(readFileSync(`/proc/${pid}/stat`, 'latin1'), /\) [TtZX] /);
+  t.strictSame(listeningPorts(pid), []);
+  await running.signal('SIGTERM');
+  t.equal((await running.exited).code, 0, running.stderr);
+});
+
+test('threat: a service inherits descriptors of PID 1: three, whatever tandem itself was given', {
+  skip,
+}, async (t) => {
+  const home = makeHome(t, service(['sh', '-c', 'ls /proc/self/fd | xargs echo fds:; exec sleep 60']));
+  for (const mode of ['raw', 'prefix', 'json']) {
+    const running = runTandem(t, ['run'], {
+      cwd: home,
+      program: join(home, 'dist/tandem.cjs'),
+      wrapper: ['sh', '-c', 'exec 3</etc/passwd 7</etc/passwd 9</etc/passwd; exec "$@"', 'sh'],
+      env: { TANDEM_HEALTH_PORT: '', TANDEM_RUNTIME_DIR: join(home, mode), TANDEM_OUTPUT: mode },
+    });
+    t.match(await until('the service has said it', () => /fds: [\d ]+/.exec(running.stdout)?.[0]), 'fds: 0 1 2 3');
+    await running.signal('SIGTERM');
+    t.equal((await running.exited).code, 0);
+  }
+});
+
+test('threat: tandem is installed set-user-ID, so that anybody could run anything: it refuses', { skip }, async (t) => {
+  const home = makeHome(t, service(['true']));
+  const launch = join(home, 'launch');
+  copyFileSync(join(home, 'dist/native/launch'), launch);
+  for (const mode of [0o4755, 0o2755]) {
+    chownSync(launch, 0, 0);
+    chmodSync(launch, mode);
+    const { status, stdout } = spawnSync(asUser[0] ?? '', [...asUser.slice(1), launch, '--', '/usr/bin/id', 'id'], {
+      encoding: 'utf8',
+    });
+    t.strictSame({ status, stdout }, { status: 126, stdout: '' });
+  }
+  for (const words of [['--ruid=1000'], ['--rgid=1000', '--clear-groups']]) {
+    const command = ['setpriv', ...words, node, join(home, 'dist/tandem.cjs'), '--', 'id'];
+    const { status, stdout, stderr } = spawnSync('env', ['-i', `PATH=${process.env['PATH']}`, ...command], {
+      encoding: 'utf8',
+    });
+    t.strictSame({ status, stdout }, { status: 78, stdout: '' });
+    t.match(stderr, /set-user-ID/);
+  }
 });

@@ -21,10 +21,12 @@
  *   --report FD        failures are written to FD as "CODE MESSAGE" and not to stderr; closed by a successful exec
  *
  * The options are carried out in this order, however they are given, but signals are held first of all. Signals are set to
- * their defaults, nothing else is blocked, and the environment is handed on as it is. A failure exits like a shell: 127 not
+ * their defaults, nothing else is blocked, descriptors above 2 are not handed on (but to tandem itself), and the environment
+ * is, as it is. A failure exits like a shell: 127 not
  * found, 126 any other reason.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -35,6 +37,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { NOT_FOUND = 127, CANNOT_RUN = 126 };
@@ -212,6 +215,21 @@ static void reset_signals(void) {
   sigprocmask(SIG_SETMASK, &held, NULL);
 }
 
+/* Node sees to its own and to the lowest of those that it has inherited; what lies higher would go to every service. */
+static void close_descriptors_on_exec(void) {
+#ifdef SYS_close_range
+  enum { CLOSE_ON_EXEC = 1 << 2 }; /* CLOSE_RANGE_CLOEXEC, of Linux 5.11 */
+  if (syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, CLOSE_ON_EXEC) == 0) return;
+#endif
+  DIR *directory = opendir("/proc/self/fd");
+  if (directory == NULL) return;
+  for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+    int fd = atoi(entry->d_name);
+    if (fd > STDERR_FILENO) fcntl(fd, F_SETFD, FD_CLOEXEC);
+  }
+  closedir(directory);
+}
+
 /* A text file without a `#!` line is the shell's, as in execvp. */
 static void exec_by_shell(const char *path, char **argv) {
   size_t count = 0;
@@ -250,6 +268,7 @@ int main(int argc, char **argv) {
 
   if (options.hold_signals) hold_signals(arguments[1]);
   if (path == NULL) path = beside("../tandem.cjs");
+  else close_descriptors_on_exec();
   if (options.report >= 0) must(fcntl((int)options.report, F_SETFD, FD_CLOEXEC), "--report");
   set_session_and_terminal();
   set_file_limit();

@@ -135,7 +135,7 @@ test('threat: a service inherits descriptors of PID 1: three, whatever tandem it
     const running = runTandem(t, ['run'], {
       cwd: home,
       program: join(home, 'dist/tandem.cjs'),
-      wrapper: ['sh', '-c', 'exec 3</etc/passwd 7</etc/passwd 9</etc/passwd; exec "$@"', 'sh'],
+      wrapper: ['bash', '-c', 'exec 3</etc/passwd 7</etc/passwd 200</etc/passwd; exec "$@"', 'sh'],
       env: { TANDEM_HEALTH_PORT: '', TANDEM_RUNTIME_DIR: join(home, mode), TANDEM_OUTPUT: mode },
     });
     t.match(await until('the service has said it', () => /fds: [\d ]+/.exec(running.stdout)?.[0]), 'fds: 0 1 2 3');

@@ -30,6 +30,7 @@ import { type Log, makeLog } from './host/log.ts';
 import { makeMachine } from './host/machine.ts';
 import { native } from './host/native.ts';
 import { makeOutput } from './host/output.ts';
+import { variablesActingOnTandem } from './host/own-environment.ts';
 import { writePlainly } from './host/own-output.ts';
 import { hideInWords, say, untilSaid } from './host/own-words.ts';
 import { unusableCommands } from './host/preflight.ts';
@@ -170,7 +171,10 @@ async function planHere(wanted: Invocation & { command: 'run' | 'check' }): Prom
   };
   const planned = await planRun(surroundings, wanted);
   hideInWords(planned.hide);
-  return planned;
+  const variables = variablesActingOnTandem(process.env);
+  if (variables.length === 0) return planned;
+  const message = 'variables that act on tandem itself, too';
+  return { ...planned, remarks: [{ level: 'warn', message, facts: { variables } }, ...planned.remarks] };
 }
 
 /** The control socket and the health port, bound before anything is written or started. */

@@ -6,7 +6,7 @@
  * `connections.ts`. Nothing here wakes an idle PID 1.
  */
 import type { Server as HttpServer, IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import { createServer, type Server } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { UnavailableError } from '../core/errors.ts';
 import type { HealthReport } from '../core/health.ts';
 import { describeHolder } from '../core/outcome.ts';
@@ -113,8 +113,15 @@ function createHealthServer(
     connectionTimeoutMs: options.connectionTimeoutMs ?? defaultConnectionTimeoutMs,
   });
   let http: HttpServer | undefined;
+  const answered = new WeakSet<Socket>();
+  const onRequest: RequestListener = (request, response) => {
+    // What comes behind the first one is never answered: its report would be made for nothing.
+    if (answered.has(request.socket)) return;
+    answered.add(request.socket);
+    send(answer(request, options, isAcceptedHost), response);
+  };
   server.on('connection', (socket) => {
-    http ??= makeHttpServer((request, response) => send(answer(request, options, isAcceptedHost), response));
+    http ??= makeHttpServer(onRequest);
     http.emit('connection', socket);
   });
   server.on('listening', () => {

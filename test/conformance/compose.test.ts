@@ -256,3 +256,15 @@ test('TestStdoutStderr: each goes where it belongs, in raw and with a prefix (B1
     t.notMatch(stack.stdout, 'to stderr');
   }
 });
+
+test('hooks_test.go, TestRestartWithDependencies: what tandem does not do is refused with what to do instead', async (t) => {
+  const stack = runStack(t, {
+    a: { command: sh(note('started')), pre_stop: [{ command: 'true' }], post_start: [{ command: 'true' }] },
+    b: { command: sh(note('started')), depends_on: { a: { condition: 'service_started', restart: true } } },
+  });
+  t.equal((await stack.exited).code, 78);
+  t.match(stack.stderr, /services\.a\.pre_stop: .*stop_signal/);
+  t.match(stack.stderr, /services\.a\.post_start: .*oneshot/);
+  t.match(stack.stderr, 'services.b.depends_on.a: restart: true is not accepted');
+  t.same(stack.journal(), []);
+});

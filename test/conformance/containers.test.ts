@@ -76,7 +76,10 @@ t.test(
       await image(),
       entry,
       wordsFor({
-        negligent: { command: sh('sleep 0.2 & sleep 0.2 & sleep 0.2 & echo $$ > parent; exec sleep 100000'), essential: false },
+        negligent: {
+          command: sh('sleep 0.2 & sleep 0.2 & sleep 0.2 & echo $$ > parent; exec sleep 100000'),
+          essential: false,
+        },
         other: { command: sh('exec sleep 100000') },
       }),
     );

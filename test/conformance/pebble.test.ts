@@ -156,12 +156,12 @@ test(
       t,
       {
         mine: { command: sh('echo mine $(id -un) $HOME'), type: 'oneshot', user: 'root' },
-        other: { command: sh('echo other $(id -un):$(id -gn) $HOME'), type: 'oneshot', user: 'daemon:nogroup' },
+        other: { command: sh('echo other $(id -un):$(id -gn) $HOME $USER'), type: 'oneshot', user: 'daemon:nogroup' },
       },
-      { env: { HOME: '/x' } },
+      { env: { HOME: '/x', USER: 'unchanged' } },
     );
     t.equal((await stack.exited).code, 0, stack.stderr);
-    t.same(stack.stdout.trim().split('\n').sort(), ['mine root /root', 'other daemon:nogroup /usr/sbin']);
+    t.same(stack.stdout.trim().split('\n').sort(), ['mine root /root', 'other daemon:nogroup /usr/sbin unchanged']);
   },
 );
 

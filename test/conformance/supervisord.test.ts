@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { test } from 'tap';
-import { endOf, forEver, forms, js, note, runStack, server, sh } from '../fixtures/conformance-stack.ts';
+import { endOf, forEver, forms, js, note, runStack, server, sh, untilOpen } from '../fixtures/conformance-stack.ts';
 import { childrenOf, isZombie } from '../fixtures/e2e-cmd-run.ts';
 import { until } from '../support/until.ts';
 
@@ -94,12 +94,13 @@ for (const { form, asInit } of forms) {
     const orphans = 'i=0; while [ $i -lt 50 ]; do (: &); i=$((i+1)); done';
     const stack = runStack(
       t,
-      { program: { command: sh(`${orphans}; ${note('done')}; sleep 0.1; exit 23`) } },
+      { program: { command: sh(`${orphans}; ${note('done')}; ${untilOpen('gate')}; exit 23`) } },
       { asInit },
     );
     const tandem = await stack.pid();
     await stack.noted('done');
     await until('no zombie is left', () => !childrenOf(tandem).some(isZombie));
+    stack.open('gate');
     t.equal((await stack.exited).code, 23);
   });
 }

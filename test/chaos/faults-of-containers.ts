@@ -33,6 +33,18 @@ export const faultsOfContainers: readonly Fault[] = [
     }),
     happens: dockerStop,
   },
+  // B11: all of them at once; the first to be noticed decides
+  {
+    name: 'container: kill -9 -1',
+    forms: ['container'],
+    when: 'up',
+    async happens(round) {
+      round.note('docker exec kill -9 -1');
+      round.ends();
+      await docker(['exec', inContainer(round.run), 'sh', '-c', 'kill -9 -1']);
+      return mustEnd(lost('gateway', 'SIGKILL'), lost('hub', 'SIGKILL'));
+    },
+  },
   // A frozen time is lost time, no failure
   {
     name: 'container: docker pause',

@@ -1,8 +1,8 @@
 /** Readers that are slow, deaf or gone, and a log on a disk that is full. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Fault, inNamespace, local, type Round } from './fault.ts';
-import { forced, goesOn, mustEnd, stopped } from './oracle.ts';
-import { get } from './run.ts';
+import { type Fault, inNamespace, leaderOf, local, type Round } from './fault.ts';
+import { forced, goesOn, lost, mustEnd, stopped } from './oracle.ts';
+import { get, kill } from './run.ts';
 import { onTmpfs } from './small-disk.ts';
 
 async function burst(round: Round, ms: number, during: () => Promise<unknown> | unknown): Promise<void> {
@@ -25,6 +25,42 @@ export const faultsOfOutput: readonly Fault[] = [
       round.note(`nobody reads stdout for ${pauseMs} ms`);
       await burst(round, pauseMs, () => round.run.stdout.resume());
       await Promise.all([get(round.run.ports.gateway, '/calm', 20_000), get(round.run.ports.hub, '/calm', 20_000)]);
+      return goesOn;
+    },
+  },
+  // What it wrote before is waited for, a second at most
+  {
+    name: 'kill -9 of a service while nobody reads',
+    forms: local,
+    when: 'up',
+    async happens(round) {
+      const { run, random } = round;
+      const service = random.oneOf(['gateway', 'hub']);
+      const laterMs = random.between(0, 200);
+      await burst(round, 500, () => {});
+      round.note(`kill -9 of ${service}, and ${laterMs} ms later somebody reads`);
+      const killedAt = performance.now();
+      round.ends();
+      kill(leaderOf(run, service) ?? 0, 'SIGKILL');
+      await sleep(laterMs);
+      run.stdout.resume();
+      // Of a machine that is too busy nothing is asked.
+      if (performance.now() - killedAt > 500) round.losesOutput();
+      return mustEnd(lost(service, 'SIGKILL'));
+    },
+  },
+  {
+    name: 'nobody reads at the start',
+    forms: local,
+    when: 'from the start',
+    options: () => ({ scripts: { gateway: { everyMs: 1, linesAtOnce: 40 }, hub: { everyMs: 1, linesAtOnce: 40 } } }),
+    async happens(round) {
+      const { run, random } = round;
+      for (const reader of [run.stdout, run.stderr]) reader.pause();
+      const pauseMs = random.between(200, 2_500);
+      round.note(`nobody reads for ${pauseMs} ms`);
+      await sleep(pauseMs);
+      for (const reader of [run.stdout, run.stderr]) reader.resume();
       return goesOn;
     },
   },

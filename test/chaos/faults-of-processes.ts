@@ -1,29 +1,24 @@
 /** Signals to tandem, to its services and to what these have started, wherever they come from. */
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../support/until.ts';
 import { type Fault, killAny, killOne, leaderOf, local, type Round, stopAndContinueAny, storm, told } from './fault.ts';
 import { forced, goesOn, lost, mustEnd, stopped, type Verdict } from './oracle.ts';
-import { get, kill, type Run, recordsOf, seenOf } from './run.ts';
+import { wordsOf } from './processes.ts';
+import { get, kill, type Run, seenOf } from './run.ts';
 
-/** Whether PID 1 handles a signal, or keeps it for later. In its first millisecond it does neither. */
-function isHeard(run: Run, signal: number): boolean {
-  try {
-    const status = readFileSync(`/proc/${run.pid}/status`, 'latin1');
-    const [, blocked = '0'] = /^SigBlk:\s*(\w+)$/m.exec(status) ?? [];
-    return ((BigInt(`0x${blocked}`) >> BigInt(signal - 1)) & 1n) === 1n || recordsOf(run).length > 0;
-  } catch {
-    return false;
-  }
+/** Whether the entry point has done its part: it blocks signals before it becomes Node. Before that they are lost by right. */
+function isHeld(run: Run): boolean {
+  const [, file = ''] = wordsOf(run.pid);
+  return file.endsWith('/tandem.cjs') || run.code !== undefined;
 }
 
 /** Nobody could stop a stranger by such a number of signals. */
 async function harmlessSignals(round: Round): Promise<Verdict> {
   const { run, random } = round;
   const names = Array.from({ length: 60 }, () =>
-    random.oneOf(['SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGCONT', 'SIGURG', 'SIGQUIT'] as const),
+    random.oneOf(['SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGCONT', 'SIGURG', 'SIGQUIT', 'SIGPIPE'] as const),
   );
-  round.note('60 of HUP, QUIT, USR1, USR2, WINCH, CONT, URG');
+  round.note('60 of HUP, QUIT, USR1, USR2, WINCH, CONT, URG, PIPE');
   for (const name of names) {
     run.signal(name);
     await sleep(random.chance(0.3) ? 1 : 0);
@@ -60,16 +55,27 @@ export const faultsOfProcesses: readonly Fault[] = [
       );
     },
   },
-  // ARCHITECTURE: the guardian stands beside tandem; nothing depends on it while tandem lives
+  // ARCHITECTURE: the guardian stands beside tandem, and is replaced; nothing else depends on it while tandem lives
   {
     name: 'kill -9 of the guardian',
     forms: ['plain'],
     when: 'up',
+    options: () => ({ scripts: { gateway: { workers: 2 }, hub: { workers: 2 } } }),
     async happens(round) {
-      const guard = await until('the guardian runs', () => seenOf(round.run).find(({ role }) => role === 'guard'));
+      const { run, random } = round;
+      const guards = () => seenOf(run).filter(({ role }) => role === 'guard');
+      const [guard] = await until('the guardian runs', () => guards().length > 0 && guards());
+      if (guard === undefined) return goesOn;
       round.note(`kill -9 of ${told(guard)}`);
       kill(guard.pid, 'SIGKILL');
-      return goesOn;
+      if (random.chance(0.5)) return goesOn;
+      await until('another one runs', () => guards().some(({ pid }) => pid !== guard.pid));
+      // Its first words to tandem's successor are on their way.
+      await sleep(200);
+      return killOne(
+        round,
+        seenOf(run).find(({ role }) => role === 'tandem'),
+      );
     },
   },
   // B11: its own code, 128+n for a signal, 1 for an unasked 0
@@ -126,7 +132,7 @@ export const faultsOfProcesses: readonly Fault[] = [
     when: 'any time',
     async happens(round) {
       const { run } = round;
-      if (run.form === 'held') await until('it hears', () => isHeard(run, 15) || run.code !== undefined);
+      if (run.form === 'held') await until('signals are held', () => isHeld(run), { everyMs: 0 });
       round.note('SIGTERM');
       round.ends();
       run.signal('SIGTERM');
@@ -135,6 +141,16 @@ export const faultsOfProcesses: readonly Fault[] = [
   },
   // README "Stop": HUP and QUIT stop only where there is a terminal; nobody here is gunicorn
   { name: 'signals that stop nobody', forms: local, when: 'up', happens: harmlessSignals, mixes: true },
+  // The same while Node still starts: they are held, and mean nothing later either
+  {
+    name: 'signals that stop nobody, at any time',
+    forms: ['held'],
+    when: 'any time',
+    async happens(round) {
+      await until('signals are held', () => isHeld(round.run), { everyMs: 0 });
+      return harmlessSignals(round);
+    },
+  },
   // B12: what outlives its grace is killed, which makes 1; all inside the budget
   {
     name: 'SIGTERM to a service that ignores it',

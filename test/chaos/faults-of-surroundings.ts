@@ -1,7 +1,7 @@
 /** What a machine can do to tandem: disks, descriptors, clocks, clients, ports. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
-import { connect, createServer, type NetConnectOpts, type Socket } from 'node:net';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../support/until.ts';
@@ -10,6 +10,7 @@ import { goesOn, lost, mustEnd } from './oracle.ts';
 import { descriptorsOf } from './processes.ts';
 import { get, hasBeenUp, type RunOptions, recordsOf, untilHealthy } from './run.ts';
 import { onTmpfs } from './small-disk.ts';
+import { tryPort } from './thief.ts';
 
 /** Of Debian's package libfaketime, wherever this machine's libraries are. */
 const faketime = readdirSync('/usr/lib')
@@ -84,7 +85,7 @@ export const faultsOfSurroundings: readonly Fault[] = [
   {
     name: 'the time of day jumps',
     forms: local,
-    when: 'up',
+    when: 'any time',
     options: fakeClock,
     missing: faketime ? undefined : 'the package libfaketime is not installed',
     async happens(round) {
@@ -101,6 +102,21 @@ export const faultsOfSurroundings: readonly Fault[] = [
       const { body } = await get(run.ports.health, '/health');
       const uptime = run.code === undefined ? (JSON.parse(body || '{}')['uptime_seconds'] ?? 0) : 0;
       if (uptime < 0 || uptime > 3_600) throw new Error(`it says that it has been up for ${uptime} s`);
+      return goesOn;
+    },
+  },
+  // The socket is one of two places where health is asked, and nothing of it is needed to end
+  {
+    name: 'the runtime directory is removed',
+    forms: local,
+    when: 'any time',
+    mixes: true,
+    async happens(round) {
+      const { run } = round;
+      const place = join(run.directory, 'run');
+      await until('the socket is there', () => existsSync(join(place, 'tandem.sock')) || run.code !== undefined);
+      round.note('the runtime directory is removed');
+      rmSync(place, { recursive: true, force: true });
       return goesOn;
     },
   },
@@ -122,6 +138,8 @@ export const faultsOfSurroundings: readonly Fault[] = [
         ),
       );
       await Promise.all(clients.map(({ connected }) => connected));
+      const held = descriptorsOf(run.pid).length;
+      if (held > mostHeld) throw new Error(`${held} descriptors are open; allowed: ${mostHeld}`);
       await untilHealthy(run);
       for (const { socket } of clients) socket.destroy();
       return goesOn;
@@ -142,18 +160,18 @@ export const faultsOfSurroundings: readonly Fault[] = [
         { withinMs: 60_000 },
       );
       await sleep(random.between(0, 100));
-      const thief = createServer((socket) => socket.end()).listen(run.ports.hub, '127.0.0.1');
-      const hasIt = await new Promise<boolean>((resolve) => {
-        thief.on('listening', () => resolve(true)).on('error', () => resolve(false));
-      });
-      round.note(hasIt ? 'the thief has the port' : 'the thief was late');
-      if (!hasIt) return goesOn;
+      const thief = await tryPort(run.ports.hub);
+      round.note(thief ? 'the thief has the port' : 'the thief was late');
+      if (!thief) return goesOn;
       round.ends();
       await until('it has ended', () => run.code !== undefined, { withinMs: 60_000 }).finally(() => thief.close());
       return mustEnd({ code: 69, reason: /^cannot start "hub": port \d+ is held by / }, lost('hub', 98));
     },
   },
 ];
+
+/** Two places with 128 connections each, and what tandem has besides. */
+const mostHeld = 2 * 128 + 100;
 
 /** Sets the soft limit; returns the one before. */
 function limitDescriptors(pid: number, limit: string): string {

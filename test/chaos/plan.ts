@@ -28,7 +28,11 @@ export function planRound(seed: number, round: number, { fast, slow }: Repertoir
   const [first] = faults;
   const form = random.oneOf(first.forms.filter((each) => faults.every(({ forms }) => forms.includes(each))));
   const mode = random.oneOf(['raw', 'prefix', 'json'] as const);
-  const parts = [{ form, mode, scripts: scriptsOf(random) }, ...faults.map(({ options }) => options?.(random) ?? {})];
+  const env = { TANDEM_DRAIN_DELAY: random.oneOf(['0', '0', '200ms']) };
+  const parts = [
+    { form, mode, env, scripts: scriptsOf(random) },
+    ...faults.map(({ options }) => options?.(random) ?? {}),
+  ];
   return {
     ...{ round, seed, faults },
     options: merge(parts as [RunOptions, ...Partial<RunOptions>[]]),
@@ -48,7 +52,8 @@ function chooseFaults(random: Random, fast: readonly Fault[], slow: readonly Fau
   const isSlow = random.chance(0.18);
   const first = random.oneOf((isSlow && slow.length > 0) || fast.length === 0 ? slow : fast);
   if (!first.mixes || random.chance(0.4)) return [first];
-  return [first, random.oneOf(fast.filter(({ mixes }) => mixes))];
+  const others = fast.filter((fault) => fault.mixes && fault !== first);
+  return others.length > 0 ? [first, random.oneOf(others)] : [first];
 }
 
 function scriptsOf(random: Random): RunOptions['scripts'] {

@@ -48,7 +48,8 @@ function childrenOf(pid: number): number[] {
     .filter((child) => child > 0);
 }
 
-function wordsOf(pid: number): string[] {
+/** The command line; empty for what is gone. */
+export function wordsOf(pid: number): string[] {
   return read(pid, 'cmdline').split('\0').slice(0, -1);
 }
 

@@ -3,6 +3,7 @@
  * to and how that is asked. A message never shows the URL's password.
  */
 import type { Endpoint, ProbeSpec } from '../core/spec.ts';
+import { trim } from '../core/trim.ts';
 
 /** How to ask, and a name for it that a service can have; or why not. */
 export type Dependency = { readonly probe: ProbeSpec; readonly name: string } | { readonly problem: string };
@@ -22,10 +23,16 @@ const defaultPorts = { postgres: 5432, redis: 6379 } as const;
  * @example splitUrls('postgres://db,redis://cache') // ['postgres://db', 'redis://cache']
  */
 export function splitUrls(text: string): string[] {
-  return text
-    .split(/\s+|,+(?=\s|$|[a-z][a-z0-9+.-]*:\/\/)/i)
-    .map((url) => url.replace(/^,+|,+$/g, ''))
-    .filter((url) => url !== '');
+  const urls = text.split(/\s+/).flatMap((word) => {
+    const found: string[] = [];
+    for (const piece of word.split(',')) {
+      const isNew = found.length === 0 || /^[a-z][a-z0-9+.-]*:\/\//i.test(piece);
+      if (isNew) found.push(piece);
+      else found[found.length - 1] += `,${piece}`;
+    }
+    return found;
+  });
+  return urls.map((url) => trim(url, ',')).filter((url) => url !== '');
 }
 
 /** @param text one URL */
@@ -109,7 +116,7 @@ function hostOf({ hostname }: URL): string {
 /** @param port 0: the usual one, which need not be said */
 function named(kind: string, host: string, port: number): string {
   const plain = host.toLowerCase().replace(/[^a-z0-9_]+/g, '-');
-  const short = plain.slice(0, longestHostInName).replace(/^-+|-+$/g, '');
+  const short = trim(plain.slice(0, longestHostInName), '-');
   return [`wait-${kind}`, ...(short === '' ? [] : [short]), ...(port === 0 ? [] : [port])].join('-');
 }
 

@@ -3,6 +3,7 @@
  * What was read from a file is secret as a whole, so there it goes by the value, wherever that stands. Every value that
  * comes from the environment passes here before it is logged or printed.
  */
+import { trimEnd } from '../core/trim.ts';
 import { hideUserinfo, mask } from '../core/userinfo.ts';
 
 export { mask } from '../core/userinfo.ts';
@@ -20,7 +21,7 @@ const loopback = /^(localhost|127\.[\d.]+|\[::1\])$/;
  * @example secretHider(['http://gw/s3cret'])('GET http://gw/s3cret?q') // 'GET ***?q'
  */
 export function secretHider(values: readonly string[]): (text: string) => string {
-  const secrets = values.flatMap((value) => [value, value.replace(/\/+$/, ''), ...partsOfUrl(value)]);
+  const secrets = values.flatMap((value) => [value, trimEnd(value, '/'), ...partsOfUrl(value)]);
   const parts = [...new Set(secrets)].filter((secret) => secret.length >= leastSecret);
   // The longest first: one that holds another is hidden as a whole.
   parts.sort((a, b) => b.length - a.length);
@@ -36,12 +37,7 @@ function partsOfUrl(value: string): string[] {
   if (!/^https?:\/\//i.test(value) || !URL.canParse(value)) return [];
   const { href, hostname, pathname, search } = new URL(value);
   const paths = [pathname + search, pathname].filter((path) => path.length >= leastSecretPath);
-  return [
-    href,
-    href.replace(/\/+$/, ''),
-    ...paths,
-    ...(loopback.test(hostname) ? [] : [hostname.replace(/^\[|\]$/g, '')]),
-  ];
+  return [href, trimEnd(href, '/'), ...paths, ...(loopback.test(hostname) ? [] : [hostname.replace(/^\[|\]$/g, '')])];
 }
 
 /** Looked for anywhere in a name without its separators: `API_KEY`, `apiKey`, `PGPASSWORD`. */

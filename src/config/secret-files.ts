@@ -4,6 +4,7 @@
  */
 import { resolve } from 'node:path';
 import type { Problem } from '../core/errors.ts';
+import { trimEnd } from '../core/trim.ts';
 import type { Environment, Remark } from './config.ts';
 import { splitList } from './lists.ts';
 import { looksSecret } from './mask.ts';
@@ -101,5 +102,5 @@ function checkSecret(bytes: Buffer): { readonly secret: string } | { readonly pr
   const text = bytes.toString('utf8');
   if (text.includes('\0')) return { problem: 'holds a NUL byte' };
   if (!Buffer.from(text).equals(bytes)) return { problem: 'is not UTF-8' };
-  return { secret: text.replace(/\n+$/, '') };
+  return { secret: trimEnd(text, '\n') };
 }

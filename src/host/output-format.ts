@@ -19,8 +19,9 @@ const colors = [36, 33, 32, 35, 34, 96, 93, 92, 95, 94] as const;
  * What would move the cursor, and so could pass for another service's line, or reach the terminal itself: all control
  * characters but tabs, newlines and the CR before one; in UTF-8 also those of C1.
  */
-const controlSource = String.raw`[\0-\x08\v\f\x0e-\x1f\x7f]|\r(?!\n)|\xc2[\x80-\x9f]`;
-const colorOrControl = new RegExp(String.raw`\x1b\[[\d;:]{0,64}m|${controlSource}`, 'g');
+export const controlSource = String.raw`[\0-\x08\v\f\x0e-\x1f\x7f]|\r(?!\n)|\xc2[\x80-\x9f]`;
+export const colorOrControlSource = String.raw`\x1b\[[\d;:]{0,64}m|${controlSource}`;
+const colorOrControl = new RegExp(colorOrControlSource, 'g');
 
 const resetColors = '\x1b[0m';
 

@@ -89,6 +89,6 @@ function addressFromHex(hex: string, endian: 'LE' | 'BE'): string {
 /** One spelling for each literal address: shortest form, no zone, v4-mapped as IPv4. */
 export function canonicalAddress(literal: string): string {
   if (!literal.includes(':')) return literal;
-  const address = new SocketAddress({ address: literal.replace(/%.*$/, ''), family: 'ipv6' }).address;
+  const address = new SocketAddress({ address: literal.split('%', 1)[0] ?? literal, family: 'ipv6' }).address;
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice('::ffff:'.length) : address;
 }

@@ -4,6 +4,7 @@
  * path that is compared with tini's.
  */
 import { noRestart, type ServiceSpec } from '../core/spec.ts';
+import { trim } from '../core/trim.ts';
 
 /** What the command inherits. */
 export interface CommandSurroundings {
@@ -39,6 +40,6 @@ export function commandServices(
 /** The program's own name, in the letters that a service's name may have. */
 function nameOf(program: string): string {
   const base = program.slice(program.lastIndexOf('/') + 1).toLowerCase();
-  const name = base.replace(/[^a-z0-9_-]+/g, '-').replace(/^-+|-+$/g, '');
+  const name = trim(base.replace(/[^a-z0-9_-]+/g, '-'), '-');
   return name.slice(0, longestName) || 'command';
 }

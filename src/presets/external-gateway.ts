@@ -6,6 +6,7 @@ import type { Config, Remark } from '../config/config.ts';
 import { externalService } from '../core/external.ts';
 import { describeHolder } from '../core/outcome.ts';
 import type { ProbeSpec, ServiceSpec } from '../core/spec.ts';
+import { trimEnd } from '../core/trim.ts';
 import type { Site } from './site.ts';
 
 /** What the wait for it is called, where there is one. */
@@ -69,7 +70,7 @@ export function awaitGateway(
 /** An HTTP server by its health path below the URL, or by its port alone where there is none. */
 export function httpProbe(url: string, healthPath: string): ProbeSpec {
   const { protocol, hostname, port } = new URL(url);
-  if (healthPath !== '') return { kind: 'http', url: `${url.replace(/\/+$/, '')}${healthPath}` };
+  if (healthPath !== '') return { kind: 'http', url: `${trimEnd(url, '/')}${healthPath}` };
   const host = hostname.replace(/^\[(.*)\]$/, '$1');
   return { kind: 'tcp', address: { host, port: Number(port) || (protocol === 'https:' ? 443 : 80) } };
 }

@@ -111,9 +111,10 @@ for (const [title, body] of bombs) {
       { kind: 'mcp', url },
     ];
     for (const question of questions) {
-      const startedAt = performance.now();
+      const before = process.cpuUsage();
       const result = await ask(question);
-      t.ok(performance.now() - startedAt < 2_000, 'soon');
+      const { user, system } = process.cpuUsage(before);
+      t.ok(user + system < 1_000_000, 'soon');
       checkReason(t, result);
     }
     t.equal(({} as { status?: string }).status, undefined);

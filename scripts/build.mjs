@@ -7,6 +7,7 @@
  *   dist/cache/            what a run compiles of the bundle, for the Node that built it (scripts/warm.mjs)
  *   dist/vendor/NAME.cjs   a library each that is loaded when it is needed (`import('pino')`)
  *   dist/native/           reaper.node, launch, hold.so and guard, made by `cc`
+ *   dist/LICENCES.txt      the licences of all packages of which something is in these files
  *
  * What is up to date is left alone, so that `npm start` can always build first. Without a C compiler tandem still runs,
  * with less; TANDEM_REQUIRE_NATIVE=1 makes that an error, which is what an image wants.
@@ -166,6 +167,7 @@ async function buildBundle() {
     legalComments: 'external',
     logLevel: 'warning',
     write: false,
+    metafile: true,
     // require() instead of import(): the ESM loader would cost PID 1 milliseconds.
     supported: { 'dynamic-import': false },
   };
@@ -198,14 +200,35 @@ async function buildBundle() {
     outExtension: { '.js': '.cjs' },
   });
 
+  const licences = { path: join(dist, 'LICENCES.txt'), contents: licencesOf([main, later, start, vendor]) };
+
   // The bundle comes last: its time says that all of them are there.
   for (const old of ['vendor', 'cache']) rmSync(join(dist, old), { recursive: true, force: true });
-  const files = [...vendor.outputFiles, ...later.outputFiles, ...start.outputFiles, ...main.outputFiles.toReversed()];
+  const files = [
+    licences,
+    ...vendor.outputFiles,
+    ...later.outputFiles,
+    ...start.outputFiles,
+    ...main.outputFiles.toReversed(),
+  ];
   for (const file of files) {
     const mode = file.path === program ? 0o755 : 0o644;
     putInPlace(file.path, (draft) => writeFileSync(draft, file.contents, { mode }));
   }
   warm();
+}
+
+/** The texts that have to go with what is taken of each package. */
+function licencesOf(builds) {
+  const inputs = builds.flatMap(({ metafile }) => Object.keys(metafile.inputs));
+  const packages = new Set(inputs.flatMap((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []));
+  const texts = [...packages].sort().map((path) => {
+    const { name, version, license } = JSON.parse(readFileSync(join(root, path, 'package.json'), 'utf8'));
+    const files = readdirSync(join(root, path)).filter((file) => /^(licen[cs]e|copying|notice)/i.test(file));
+    const words = files.map((file) => readFileSync(join(root, path, file), 'utf8').trim());
+    return `${name} ${version}, ${license}\n\n${words.join('\n\n')}\n`;
+  });
+  return texts.join(`\n${'-'.repeat(80)}\n\n`);
 }
 
 /** Makes the code cache for the Node that runs this, unless it is there. */

@@ -71,7 +71,9 @@ t.test('every regular expression of src is found', async (t) => {
 });
 
 t.test('threat: a text makes a regular expression backtrack without end: each is linear', async (t) => {
-  for (const { place, expression } of all) {
+  // Without a quantifier that has no end there is nothing to repeat.
+  const repeating = all.filter(({ expression }) => /[*+]|\{\d+,\d*\}/.test(expression.source));
+  for (const { place, expression } of repeating) {
     const { status, ...rest } = checkSync(expression.source, expression.flags.replace(/[dv]/g, ''), { timeout: 5_000 });
     // What is not settled in time is no finding; a machine at leisure settles all of them.
     t.not(status, 'vulnerable', `${place}: ${expression} ${'complexity' in rest ? rest.complexity?.summary : ''}`);

@@ -127,10 +127,11 @@ interface Start {
 async function start({ spec, openOutput, signal }: Start, tools: Tools): Promise<Process | LaunchFailure> {
   const file = findFile(spec, tools.native);
   if (typeof file !== 'string') return file;
+  const isForeground = spec.attachment === 'foreground';
   const channel = openOutput();
   const report = tools.native.launcherPath === undefined ? undefined : openLaunchReport(tools.native.reaper);
   const { words, options } = makeSpawn(file, spec, tools, report !== undefined);
-  const stdin = spec.attachment === 'foreground' ? 'inherit' : 'ignore';
+  const stdin = isForeground ? 'inherit' : 'ignore';
   const stdio: StdioOptions = [stdin, channel.stdout, channel.stderr, ...(report ? [report.helperEnd] : [])];
   const child = trySpawn(words, { ...options, stdio, ...placeOf(spec), env: spec.environment });
   if (child instanceof Error || child.pid === undefined) {
@@ -144,11 +145,12 @@ async function start({ spec, openOutput, signal }: Start, tools: Tools): Promise
   if (hasGroup) tools.guardian?.watch(pid);
   const running = followChild(child, pid, {
     hasGroup,
+    isForeground,
     drainLimitMs: tools.drainLimitMs,
     drained: (limitMs) => channel.drained(limitMs),
     gone: () => tools.guardian?.forget(pid),
     ended: () => {
-      if (spec.attachment === 'foreground') tools.native.reaper?.takeTerminal(running.pid);
+      if (isForeground) tools.native.reaper?.takeTerminal(running.pid);
     },
   });
   const failure = await report?.read(signal);

@@ -4,15 +4,21 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import type { Exit, Process } from '../core/ports.ts';
+import type { SignalName } from '../core/spec.ts';
 import { killTree, sendSignal, untilGroupIsGone } from './groups.ts';
 
 /** Killed processes vanish within milliseconds; one that hangs in the kernel, or has no reaper, is not waited for longer. */
 const groupLimitMs = 100;
 
+/** What a terminal, or the shell that owns it, suspends and resumes with. */
+const jobControl: readonly SignalName[] = ['SIGTSTP', 'SIGTTIN', 'SIGTTOU', 'SIGCONT'];
+
 /** What the launcher knows of the child besides the child. */
 export interface Surroundings {
   /** The child leads a group of its own. */
   readonly hasGroup: boolean;
+  /** It stands where a terminal may be: what suspends and resumes it is for its group, as keys on a terminal are. */
+  readonly isForeground: boolean;
   /** Resolves when its output is handed on, at the latest after the limit. */
   drained(limitMs: number): Promise<void>;
   readonly drainLimitMs: number;
@@ -67,7 +73,9 @@ export function followChild(child: ChildProcess, pid: number, around: Surroundin
       });
     },
     signal(name) {
-      if (!exit) sendSignal(pid, name);
+      if (exit) return;
+      const isForGroup = around.hasGroup && around.isForeground && jobControl.includes(name);
+      if (!isForGroup || !sendSignal(-pid, name)) sendSignal(pid, name);
     },
     killGroup,
     cleanUp(drainMs = Infinity) {

@@ -4,10 +4,10 @@
  */
 import { dirname } from 'node:path';
 import tap, { type Test, test } from 'tap';
-import { compile, forEach, numberOf, unlessThereIs } from '../fixtures/e2e-cmd-run.ts';
+import { childrenOf, compile, forEach, numberOf, unlessThereIs } from '../fixtures/e2e-cmd-run.ts';
 import { runTandem } from '../support/run-tandem.ts';
 import { until } from '../support/until.ts';
-import { makeMarked, programOf, stateOf } from './support/processes.ts';
+import { makeGate, makeMarked, programOf, stateOf } from './support/processes.ts';
 import {
   everyForm,
   type Form,
@@ -18,6 +18,8 @@ import {
   untilCommandIsAlone,
 } from './support/subject.ts';
 import { ctrlD, needsTerminal, terminalIn } from './support/terminal.ts';
+
+const suspending = ['SIGTSTP', 'SIGTTIN', 'SIGTTOU'] as const;
 
 const needsCompiler = unlessThereIs('cc');
 
@@ -41,6 +43,34 @@ for (const form of everyForm) {
     }
     t.same(received(subject), sequence.map(numberOf));
   });
+
+  for (const signal of suspending) {
+    test(
+      `B51 ${name}: ${signal} stops the command and its group, CONT resumes them (shell_background_test.py)`,
+      needs,
+      async (t) => {
+        const gate = makeGate(t);
+        // Orphans come and go meanwhile: a supervisor that stopped, too, would leave them.
+        const script = `sleep 1000 & (setsid sh -c "read line < gate; sleep 0 & exec sleep 0.2" &); echo ready; wait`;
+        const subject = await form.start(t, ['sh', '-c', script], { cwd: gate.directory });
+        await subject.says('ready');
+        const [tandem, leader] = [await subject.pid(), await subject.command()];
+        const member = await until('the group has a member', () =>
+          childrenOf(leader).find((pid) => programOf(pid) === 'sleep'),
+        );
+        await subject.signal(signal);
+        await until('both are stopped', () => stateOf(leader) === 'T' && stateOf(member) === 'T');
+        t.not(stateOf(tandem), 'T', 'tandem is not');
+        await gate.openUntil(untilCommandIsAlone(subject));
+        t.same([leader, member].map(stateOf), ['T', 'T'], 'and they stay so');
+
+        await subject.signal('SIGCONT');
+        await until('both go on', () => stateOf(leader) === 'S' && stateOf(member) === 'S');
+        await subject.signal('SIGTERM');
+        t.equal(await subject.ended(), 143);
+      },
+    );
+  }
 
   test(
     `B51 ${name}: a pipeline in the background ends with TERM (child_processes_test.py, setsid)`,

@@ -4,7 +4,7 @@
  * them, with less.
  */
 import { accessSync, constants } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 
 /**
  * The addon: system calls as they are, with the kernel's negative errno for an error. `src/native/reaper.c` describes
@@ -45,7 +45,7 @@ let loaded: Native | undefined;
 /** The native parts beside the bundle, or in `TANDEM_NATIVE_DIR`. Looked for once, when first asked. */
 export function native(): Native {
   const { TANDEM_NATIVE_DIR: directory } = process.env;
-  loaded ??= loadNative(directory || nativeDirectory());
+  loaded ??= loadNative(resolve(directory || nativeDirectory()));
   return loaded;
 }
 

@@ -141,6 +141,8 @@ async function start({ spec, openOutput, signal }: Start, tools: Tools): Promise
   }
   channel.started(child);
   const { pid } = child;
+  // The command alone keeps the directory from being unmounted. From here on nothing is found by a relative path.
+  if (isForeground) process.chdir('/');
   const hasGroup = tools.native.launcherPath !== undefined || options.detached === true;
   if (hasGroup) tools.guardian?.watch(pid);
   const running = followChild(child, pid, {

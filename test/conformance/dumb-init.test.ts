@@ -2,12 +2,13 @@
  * Yelp/dumb-init: what its tests promise, held by `tandem -- CMD`. Each title ends with the file there. What is not held, and
  * why, is in docs/conformance.md.
  */
+import { realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 import tap, { type Test, test } from 'tap';
 import { childrenOf, compile, forEach, numberOf, unlessThereIs } from '../fixtures/e2e-cmd-run.ts';
 import { runTandem } from '../support/run-tandem.ts';
 import { until } from '../support/until.ts';
-import { makeGate, makeMarked, programOf, stateOf } from './support/processes.ts';
+import { cwdOf, makeGate, makeMarked, programOf, stateOf } from './support/processes.ts';
 import {
   everyForm,
   type Form,
@@ -101,6 +102,15 @@ for (const form of everyForm) {
     subject.endInput('\n');
     t.equal(await subject.ended(), 3);
     t.same(survivors(), [], 'a session of its own saves nobody from PID 1');
+  });
+
+  test(`B51 ${name}: the command is where tandem was started, tandem itself in / (cwd_test.py)`, needs, async (t) => {
+    const { directory } = makeGate(t);
+    const subject = await form.start(t, ['sh', '-c', 'pwd -P; exec sleep 1000'], { cwd: directory });
+    await subject.says(`${realpathSync(directory)}\n`);
+    const tandem = await subject.pid();
+    await until('tandem is in /', () => cwdOf(tandem) === '/');
+    t.equal(cwdOf(await subject.command()), realpathSync(directory));
   });
 
   for (const signal of ['SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGKILL'] as const) {

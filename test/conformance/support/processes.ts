@@ -1,6 +1,6 @@
 /** Processes of a conformance test: marked, so that all are found wherever they go, and held at a gate until it opens. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, closeSync, constants, openSync, readFileSync } from 'node:fs';
+import { chmodSync, closeSync, constants, openSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { makeDirectory, processesOf } from '../../fixtures/e2e-run-pair.ts';
@@ -54,6 +54,11 @@ export function stateOf(pid: number): string {
 /** The name of a process' program, at most 15 characters. */
 export function programOf(pid: number): string {
   return readProc(pid, 'comm').trim();
+}
+
+/** The working directory of a process. */
+export function cwdOf(pid: number): string {
+  return readlinkSync(`/proc/${pid}/cwd`);
 }
 
 function readProc(pid: number, file: string): string {

@@ -14,6 +14,8 @@ const badWords: ReadonlySet<unknown> = new Set([
   false,
 ]);
 
+type Body = Readonly<Record<string, unknown>>;
+
 /** More than these are counted, not named. */
 const mostNamed = 3;
 const longestWord = 40;
@@ -40,15 +42,15 @@ export function judgeHealthBody(body: unknown): ProbeResult {
 }
 
 /** One phrase for each; an array's entries go by their `name`. */
-function sickComponents(components: Readonly<Record<string, unknown>>): string[] {
+function sickComponents(components: Body): string[] {
   return Object.entries(components).flatMap(([key, entry]) => {
-    const { name, status = entry } = isObject(entry) ? entry : { status: entry };
+    const { name, status = entry }: Body = isObject(entry) ? entry : {};
     const title = Array.isArray(components) && typeof name === 'string' ? name : key;
     return saysWell(status) ? [] : [`component ${show(title)} is ${show(status)}`];
   });
 }
 
-function lostDatabases(body: Readonly<Record<string, unknown>>): string[] {
+function lostDatabases(body: Body): string[] {
   return ['db', 'database'].flatMap((name) => {
     const value = body[name];
     const word = typeof value === 'string' ? value.trim().toLowerCase() : value;
@@ -62,11 +64,11 @@ function saysWell(status: unknown): boolean {
 
 /** Foreign text in a reason: quoted, so without control characters, short, and without what URLs give away. */
 function show(value: unknown): string {
-  if (typeof value !== 'string') return isObject(value) ? 'an object' : String(value);
+  if (typeof value !== 'string') return String(value);
   const text = hideUserinfo(value);
   return JSON.stringify(text.length > longestWord ? `${text.slice(0, longestWord)}…` : text);
 }
 
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+function isObject(value: unknown): value is Body {
   return typeof value === 'object' && value !== null;
 }

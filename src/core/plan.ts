@@ -21,7 +21,7 @@ export function makePlan(specs: readonly ServiceSpec[]): Plan {
     ...specs.flatMap((spec) => dependencyProblems(spec, byName)),
   ];
   const { ordered, cycle } = sort(specs, byName);
-  if (cycle) problems.push({ subject: cycle[0] ?? '', message: `depends on itself: ${cycle.join(' -> ')}` });
+  if (cycle) problems.push(cycle);
   if (problems.length > 0) throw new PlanError(problems);
   return { services: ordered, dependents: dependentsOf(specs) };
 }
@@ -50,9 +50,12 @@ function dependencyProblems(spec: ServiceSpec, byName: ReadonlyMap<string, Servi
 function sort(specs: readonly ServiceSpec[], byName: ReadonlyMap<string, ServiceSpec>) {
   const ordered: ServiceSpec[] = [];
   const done = new Set<string>();
-  const visit = (spec: ServiceSpec, path: readonly string[]): string[] | undefined => {
+  const visit = (spec: ServiceSpec, path: readonly string[]): Problem | undefined => {
     if (done.has(spec.name)) return undefined;
-    if (path.includes(spec.name)) return [...path.slice(path.indexOf(spec.name)), spec.name];
+    if (path.includes(spec.name)) {
+      const cycle = [...path.slice(path.indexOf(spec.name)), spec.name];
+      return { subject: spec.name, message: `depends on itself: ${cycle.join(' -> ')}` };
+    }
     for (const name of Object.keys(spec.dependsOn)) {
       const dependency = byName.get(name);
       const cycle = dependency && visit(dependency, [...path, spec.name]);

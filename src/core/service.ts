@@ -148,14 +148,14 @@ export class Service {
   async #delayElapsed(): Promise<boolean> {
     const { machine, stop } = this.#around;
     const delayMs = nextDelayMs(this.spec.restart, this.#history.attempts, machine.random());
-    const first = await race({
+    await race({
       stop: (signal) => aborted(stop, signal),
       elapsed: async (signal) => {
         await machine.clock.sleep(delayMs, signal);
         await this.#leftovers.until(isNone, signal);
       },
     });
-    if (first.arm === 'stop' || stop.aborted) {
+    if (stop.aborted) {
       this.#enter('stop', 'stopped before it was restarted');
       return false;
     }
@@ -198,7 +198,7 @@ export class Service {
       late: (signal) => this.#startTimeout(signal),
       told: (signal) => this.#tellProgress(signal),
     });
-    if (first.arm === 'stop' || stop.aborted) {
+    if (stop.aborted) {
       this.#enter('stop', 'stopped before it answered');
       this.#enter('exit-stopped', 'never spawned');
     } else if (first.arm === 'answer') {
@@ -309,19 +309,17 @@ export class Service {
   }
 
   async #serveReady(process: Process): Promise<Cause> {
-    const { readiness, liveness } = this.spec;
     let lost: Failure | undefined;
     const dead = new AbortController();
     const first = await race({
       exit: (signal) => process.exited(signal),
       stop: (signal) => aborted(this.#turn.signal, signal),
       dead: (signal) => aborted(dead.signal, signal),
-      readiness: (signal) =>
-        watch(this.#inquiry, readiness && lastingQuestion(this.spec), (result) => this.#turned(result), signal),
+      readiness: (signal) => watch(this.#inquiry, lastingQuestion(this.spec), (result) => this.#turned(result), signal),
       liveness: (signal) =>
         watch(
           this.#inquiry,
-          liveness,
+          this.spec.liveness,
           (result) => {
             if (result.ok) return;
             lost = { cause: 'unhealthy', message: result.reason };

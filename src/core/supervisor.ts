@@ -126,7 +126,6 @@ export class Supervisor {
       stop: (signal) => aborted(stop, signal),
       lost: (signal) => aborted(this.#stop.signal, signal),
     });
-    if (first.arm === 'over') return;
     if (first.arm === 'stop') await this.#drain(stoppedBy(stop), kill, scope);
     const second = await race({
       over: (signal) => aborted(scope, signal),

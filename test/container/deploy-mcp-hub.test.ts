@@ -30,7 +30,7 @@ t.test('B34 up is healthy, a client reaches the tools, down leaves nothing', nee
   t.match(await hub.callTool('clock__now'), /^It is \d{4}-/);
 
   const answer = await fetch(`${await hub.urlOf(7399)}/health`);
-  t.match(await answer.json(), { status: 'healthy', components: { hub: { status: 'healthy' } } });
+  t.match(await answer.json(), { status: /^healthy$/, components: { hub: { status: /^healthy$/ } } });
   t.match(await hub.health('--env', 'HEALTHCHECK_DEBUG=1'), { code: 0, stderr: /^try 1, / }, 'B21 each try is shown');
 
   await hub.ask('exec', 'mcp-hub', 'sh', '-c', 'kill $(grep -l [s]ervers/clock /proc/[0-9]*/cmdline | cut -d / -f 3)');

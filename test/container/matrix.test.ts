@@ -160,9 +160,9 @@ t.test('B15 B16 run: healthy, hub and gateway answer; a second run replaces it, 
   t.match(first, { code: 0, stdout: `hub      ${place.hubUrl}\ngateway  ${place.gatewayUrl}\n` });
   t.match(await json(`${place.hubUrl}/gateway`), {
     url: 'http://127.0.0.1:4444/health',
-    health: { status: 'healthy' },
+    health: { status: /^healthy$/ },
   });
-  t.match(await json(`${place.gatewayUrl}/health`), { status: 'healthy' });
+  t.match(await json(`${place.gatewayUrl}/health`), { status: /^healthy$/ });
   await place.container.healthy();
 
   const status = await place.container.shell('cat /proc/1/status');

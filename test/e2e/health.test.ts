@@ -66,7 +66,7 @@ t.test(
     t.same(await verdicts(t, open), starting, 'alive, and not ready');
     const { body } = await askSocket(pair, '/health');
     t.match(body, { status: 'unhealthy', live: true, components: { gateway: { status: 'unhealthy', restarts: 0 } } });
-    t.match(body, { components: { gateway: { probe: { ok: false, reason: /503/ } }, hub: { status: 'healthy' } } });
+    t.match(body, { components: { gateway: { probe: { ok: false, reason: /503/ } }, hub: { status: /^healthy$/ } } });
     t.match((await runHealth(pair.env)).stdout, /gateway unhealthy: .*503/);
     pair.shut('gateway-sick');
     await until('the gateway is ready again', async () => (await askSocket(pair, '/readyz')).status === 200, patience);
@@ -94,13 +94,17 @@ for (const { form, asInit } of forms) {
     pair.open('gateway-listen');
     await pair.entry('hub', 'started');
     t.same(await verdicts(t, open), starting, 'waiting for the hub');
-    t.match((await askSocket(pair, '/health')).body, { components: { gateway: { status: 'healthy', pid: Number } } });
+    t.match((await askSocket(pair, '/health')).body, { components: { gateway: { status: /^healthy$/, pid: Number } } });
     pair.open('hub-listen');
     await pair.record({ msg: 'everything is up' });
     t.same(await verdicts(t, open), healthy, 'up');
     t.match((await askSocket(pair, '/health')).body, {
-      status: 'healthy',
-      components: { migrations: { status: 'completed' }, gateway: { status: 'healthy' }, hub: { status: 'healthy' } },
+      status: /^healthy$/,
+      components: {
+        migrations: { status: 'completed' },
+        gateway: { status: /^healthy$/ },
+        hub: { status: /^healthy$/ },
+      },
     });
     const { stdout } = await runHealth(pair.env);
     t.equal(stdout, 'healthy: migrations completed, gateway healthy, hub healthy\n');

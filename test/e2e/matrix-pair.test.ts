@@ -49,7 +49,7 @@ t.test('B01 B03 B04 B10 B12 B14 the real gateway and hub: in order, healthy, hea
   t.same(JSON.parse((await ask(hubPort, '/health?check_db=true')).body), { status: 'ok', db: 'ok' });
   t.match(JSON.parse((await ask(hubPort, '/gateway')).body), {
     url: `http://127.0.0.1:${matrix.gatewayPort}/health`,
-    health: { status: 'healthy' },
+    health: { status: /^healthy$/ },
   });
   t.equal((await ask(hubPort, '/entities/a', 'PUT')).status, 201, 'the migrations made the table');
   t.same(JSON.parse((await ask(hubPort, '/entities')).body), ['a']);

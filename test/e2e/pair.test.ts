@@ -64,8 +64,8 @@ test('a call goes hub -> gateway -> memory server and back, by REST and by MCP',
   t.same((await rememberByMcp(hubUrl, 'mcp')).sort(), ['mcp', 'rest']);
   t.match(readFileSync(join(data, 'gateway/memory.jsonl'), 'utf8'), /"name":"rest"/);
   t.match(await report(), {
-    status: 'healthy',
-    components: { migrations: { status: 'skipped' }, gateway: { status: 'healthy' }, hub: { status: 'healthy' } },
+    status: /^healthy$/,
+    components: { migrations: { status: 'skipped' }, gateway: { status: /^healthy$/ }, hub: { status: /^healthy$/ } },
   });
 });
 

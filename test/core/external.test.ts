@@ -1,6 +1,6 @@
 /** What somebody else runs and is only waited for, and the time to settle. */
 import t from 'tap';
-import { awaitFirst } from '../../src/core/external.ts';
+import { awaitFirst, externalService } from '../../src/core/external.ts';
 import type { ServiceSpec } from '../../src/core/spec.ts';
 import { defaultTiming } from '../../src/core/spec.ts';
 import type { Script } from '../support/fake-machine.ts';
@@ -58,6 +58,7 @@ t.test('B07 a stop while it is waited for ends the wait at once, and the hub is 
   run.stop();
   await run.toTheEnd();
   t.same([run.code, run.endedAt], [0, 1_000]);
+  t.same(run.pathOf('external-gateway'), ['dependencies-met>starting', 'stop>stopping', 'exit-stopped>stopped']);
   t.same(run.machine.times('spawn'), []);
   t.equal(run.clock.pendingTimers, 0);
 });
@@ -96,6 +97,45 @@ t.test(
     t.equal(run.clock.pendingTimers, 0);
   },
 );
+
+t.test('B30 the wait is counted from its own beginning; before the first answer there is no reason', async (t) => {
+  const timing = { ...defaultTiming, timeoutMs: 8_000 };
+  const run = start(
+    [
+      oneshot('migrations'),
+      oneshot('db', {
+        isExternal: true,
+        dependsOn: { migrations: 'completed' },
+        readiness: { probe, timing, startTimeoutMs: 12_000 },
+      }),
+    ],
+    { migrations: { ends: { afterMs: 700, exit: { code: 0 } } }, db: { answers: () => 'silence' } },
+  );
+  await run.toTheEnd();
+  t.same(
+    run.waits.map(({ at, elapsedMs, reason }) => ({ at, elapsedMs, reason })),
+    [
+      { at: 5_700, elapsedMs: 5_000, reason: undefined },
+      { at: 10_700, elapsedMs: 10_000, reason: 'no answer in time' },
+    ],
+  );
+  t.equal(run.endedAt, 12_700);
+});
+
+t.test('B30 a dependency that never answers ends the run also where no service is essential', async (t) => {
+  const specs = awaitFirst([service('hub', { essential: false })], [{ name: 'wait-a', probe, timeoutMs: 5_000 }]);
+  const run = await start(specs, { 'wait-a': after(Infinity) }).toTheEnd();
+  t.equal(run.code, 69);
+  t.match(run.supervisor.ending?.reason, '"wait-a" is not ready within 5 s: ECONNREFUSED');
+});
+
+t.test('B57 what would be run for it, which is never done, does nothing', async (t) => {
+  t.match(externalService({ name: 'wait-a', probe, timeoutMs: 5_000 }), {
+    process: { command: ['true'], cwd: '/', environment: {}, attachment: 'service' },
+    stopSignal: 'SIGTERM',
+    forwardSignals: [],
+  });
+});
 
 t.test('B30 tries are close together at first, and at most a second apart later', async (t) => {
   const run = hubBehind(after(Infinity), { readiness: { probe, timing: defaultTiming, startTimeoutMs: 60_000 } });

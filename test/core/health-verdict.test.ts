@@ -35,9 +35,15 @@ const cells: readonly (readonly [body: unknown, verdict: string])[] = [
   [{ status: 'unhealthy', components: { db: 'up' } }, 'status is "unhealthy"'],
   [{ status: 'ok', db: 'error' }, 'component "db" is "error"'],
   [{ status: 'ok', database: false }, 'component "database" is false'],
+  ...['unhealthy', 'unreachable', 'disconnected', 'down', 'fail', 'failed', ' Error\n'].map((db) => {
+    return [{ status: 'ok', db }, `component "db" is ${JSON.stringify(db)}`] as const;
+  }),
   [{ status: 'unhealthy', db: 'Unavailable' }, 'component "db" is "Unavailable"'],
   ...['ok', 'connected', 'postgresql', null, undefined, true, {}].map((db) => [{ status: 'ok', db }, 'ok'] as const),
   [{ status: 'ok', components: {} }, 'ok'],
+  [{ components: { a: 0, b: 0, c: 0 } }, 'component "a" is 0, component "b" is 0, component "c" is 0'],
+  [{ status: 'x'.repeat(40) }, `status is "${'x'.repeat(40)}"`],
+  [{ status: 'x'.repeat(41) }, `status is "${'x'.repeat(40)}…"`],
   [{ status: 'ok', components: 'none' }, 'ok'],
   [
     { components: { a: 0, b: 0, c: 0, d: 0, e: 0 } },

@@ -49,6 +49,15 @@ t.test('the worst word of all wins: unhealthy, then starting, then healthy', asy
   t.equal(report([view('a', 'ready'), view('b', 'skipped'), view('c', 'completed')]).status, 'healthy');
 });
 
+t.test('what is not essential counts like any other, until it has failed: then it is passed over', async (t) => {
+  const cache = (state: State) => report([view('hub', 'ready'), view('cache', state, { essential: false })]);
+  for (const state of Object.keys(transitions) as State[]) {
+    const passedOver = state === 'failed';
+    t.equal(cache(state).status, passedOver ? 'healthy' : cells[state][1], state);
+    t.equal(cache(state).components['cache']?.status, passedOver ? 'skipped' : cells[state][0], state);
+  }
+});
+
 t.test('B10 while migrations run the report says starting', async (t) => {
   const { status, ready } = report([view('migrations', 'starting', { type: 'oneshot' }), view('hub', 'pending')]);
   t.same({ status, ready }, { status: 'starting', ready: false });

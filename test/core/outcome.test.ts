@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import t from 'tap';
 import {
+  describeFailure,
   describeHolder,
   describeOutcome,
   EX_CONFIG,
@@ -37,6 +38,11 @@ const table: readonly (readonly [title: string, outcome: Outcome, code: number])
   ['B10 never migrated in time: 69', lost({ cause: 'start-timeout', message: 'not completed' }, 'oneshot'), 69],
   ['B09 port taken: 69', lost({ cause: 'port-taken', message: 'port 1 is held' }), 69],
   ['B61 liveness lost: 69', lost({ cause: 'unhealthy', message: 'HTTP 503' }), 69],
+  [
+    'B11 a dependency that failed: its code',
+    lost({ cause: 'dependency-failed', dependency: 'db', failure: { cause: 'exit', exit: { code: 5 } } }),
+    5,
+  ],
   ['second signal x TERM: 143', { kind: 'killed', by: 'SIGTERM' }, 143],
   ['second signal x INT: 130', { kind: 'killed', by: 'SIGINT' }, 130],
 ];
@@ -73,8 +79,28 @@ t.test('B55 the reason names the service and what became of it', async (t) => {
     ],
     [lost({ cause: 'start-timeout', message: 'not ready within 60 s' }), /"gateway" is not ready within 60 s/],
     [lost({ cause: 'unhealthy', message: 'HTTP 503' }), /"gateway" is unhealthy: HTTP 503/],
+    [
+      lost({ cause: 'dependency-failed', dependency: 'db', failure: { cause: 'exit', exit: { code: 5 } } }),
+      /^"gateway" needs "db": exit 5$/,
+    ],
   ];
   for (const [outcome, pattern] of sentences) t.match(describeOutcome(outcome), pattern);
+});
+
+t.test('B55 a failure is told in a few words', async (t) => {
+  const words: readonly (readonly [Failure, string])[] = [
+    [{ cause: 'exit', exit: { code: 3 } }, 'exit 3'],
+    [{ cause: 'exit', exit: { signal: 'SIGSEGV' } }, 'SIGSEGV'],
+    [{ cause: 'not-launched', code: 126, message: 'permission denied' }, 'permission denied'],
+    [{ cause: 'port-taken', message: 'port 1 is held' }, 'port 1 is held'],
+    [{ cause: 'start-timeout', message: 'not ready' }, 'is not ready'],
+    [{ cause: 'unhealthy', message: 'HTTP 503' }, 'is unhealthy: HTTP 503'],
+    [
+      { cause: 'dependency-failed', dependency: 'db', failure: { cause: 'exit', exit: { code: 3 } } },
+      'needs "db": exit 3',
+    ],
+  ];
+  for (const [failure, expected] of words) t.equal(describeFailure(failure), expected);
 });
 
 t.test('B09 a holder is named by pid and command, or by what can be seen of it', async (t) => {

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { ConfigError, PlanError } from '../../src/core/errors.ts';
+import { ConfigError, PlanError, UnavailableError } from '../../src/core/errors.ts';
 import { makePlan } from '../../src/core/plan.ts';
 import type { ServiceSpec } from '../../src/core/spec.ts';
 import { mainJob, oneshot, service } from './harness.ts';
@@ -80,4 +80,5 @@ t.test('errors carry every problem, also in their message, and their own name', 
   t.equal(error.name, 'ConfigError');
   t.ok(new PlanError(problems) instanceof ConfigError, 'a plan that cannot work is bad configuration: 78');
   t.equal(new PlanError(problems).name, 'PlanError');
+  t.equal(new UnavailableError('the port is taken').name, 'UnavailableError');
 });

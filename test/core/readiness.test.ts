@@ -77,6 +77,15 @@ t.test('the start probe is asked until it succeeds once, then the lasting probe'
   t.same(heard, [no, yes, yes], 'every answer is told');
 });
 
+t.test('a port alone has nothing to settle: who listens is ready', async (t) => {
+  const { probe: _, ...portOnly } = answering(1, { settleMs: 500 });
+  const { clock, process, inquiry, machine, scope } = await scene(service('a', { readiness: portOnly }), {});
+  const waiting = becomeReady(inquiry, process, scope.signal);
+  await clock.advance(20);
+  t.same(await waiting, { owner: 'ours' });
+  t.same([machine.questions.length, clock.pendingTimers, clock.now()], [0, 0, 20]);
+});
+
 t.test('a service without readiness is ready in the same turn', async (t) => {
   const { process, inquiry, machine, scope } = await scene(service('a'), {});
   t.equal(await becomeReady(inquiry, process, scope.signal), undefined);
@@ -169,6 +178,24 @@ t.test('B61 one try at a time: the interval runs from the end of one to the star
   scope.abort();
   await watching;
 });
+
+for (const [when, abortAtMs, questions] of [
+  ['between two tries', 220, 1],
+  ['during a try', 120, 1],
+] as const) {
+  t.test(`B61 a watch that is aborted ${when} asks, tells and turns no more`, async (t) => {
+    const { clock, machine, inquiry, heard, scope } = await scene(service('a'), { answerMs: 50, answers: () => no });
+    const turns: ProbeResult[] = [];
+    const strict = { ...question, timing: { ...timing, failureThreshold: 1 } };
+    const watching = watch(inquiry, strict, (result) => void turns.push(result), scope.signal);
+    await clock.advance(abortAtMs);
+    const before = [heard.length, turns.length];
+    scope.abort();
+    await watching;
+    t.equal(machine.questions.length, questions);
+    t.same([heard.length, turns.length], before);
+  });
+}
 
 t.test('a watch with nothing to ask waits for its abort', async (t) => {
   const { clock, inquiry, scope } = await scene(service('a'), {});

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { Failure } from '../../src/core/outcome.ts';
 import { nextDelayMs, noHistory, recordRestart, wantsRestart } from '../../src/core/restart.ts';
-import { defaultTiming, type ServiceSpec } from '../../src/core/spec.ts';
+import { defaultTiming, noRestart, type ServiceSpec } from '../../src/core/spec.ts';
 import type { Manners } from '../support/fake-machine.ts';
 import { answering, oneshot, restarting, service, start } from './harness.ts';
 
@@ -64,6 +64,11 @@ t.test('a healthy period forgets the attempts, not the window', async (t) => {
   t.same(third && recordRestart(policy, third, 60_000, 0)?.times, [100, 20_000, 60_000], 'the window moves on');
 });
 
+t.test('who says nothing is never restarted, and who was never restarted has no history', async (t) => {
+  t.equal(noRestart.condition, 'no');
+  t.same(noHistory, { attempts: 0, times: [] });
+});
+
 t.test('no restart is allowed where the limit is none', async (t) => {
   t.equal(recordRestart(restarting('always', { maxRestarts: 0 }), noHistory, 0, 0), undefined);
 });
@@ -75,6 +80,14 @@ const dies = (afterMs: number, code = 1): Manners => ({ ends: { afterMs, exit: {
 
 const lives: readonly (readonly [title: string, spec: ServiceSpec, manners: Manners, spawns: number, end: string])[] = [
   ['no x exit 3: stays down', service('a', { essential: false }), dies(10, 3), 1, 'failed'],
+  ['no x exit 0 x not essential: stays down', service('a', { essential: false }), dies(10, 0), 1, 'failed'],
+  [
+    'always x exit 0 x not essential: starts again',
+    service('a', { restart: restarting('always', { maxRestarts: 1 }), essential: false }),
+    dies(10, 0),
+    2,
+    'failed',
+  ],
   [
     'on-failure x exit 3: starts again',
     service('a', { restart: restarting('on-failure', { maxRestarts: 1 }), essential: false }),
@@ -155,6 +168,15 @@ t.test('a life that was ill or took long to die was not healthy for that time: d
   await deaf.clock.advance(25_000);
   // Lost after three answers, at 3 003; gone at 11 003; then 500, the next time 1 000.
   t.same(deaf.machine.times('spawn'), ['a@0', 'a@11503', 'a@23506']);
+});
+
+t.test('delays grow also where the first life begins late: what counts is how long each was ready', async (t) => {
+  const run = start(
+    [oneshot('m'), service('a', { dependsOn: { m: 'completed' }, ...always({ baseDelayMs: 1_000, maxRestarts: 9 }) })],
+    { m: { ends: { afterMs: 60_000, exit: { code: 0 } } }, a: [dies(10), dies(10), dies(10), {}] },
+  );
+  await run.clock.advance(90_000);
+  t.same(run.machine.times('spawn', 'a'), ['a@60000', 'a@60510', 'a@61520', 'a@63530']);
 });
 
 t.test('one restart more than the limit within the window is a failure, with the code of the last exit', async (t) => {

@@ -76,6 +76,7 @@ for (const [condition, title, script, at] of conditions) {
   });
 }
 
+const no = { ok: false, reason: 'HTTP 503' } as const;
 const ends = (code: number): Manners => ({ ends: { afterMs: 50, exit: { code } } });
 const notThere: Manners = { launchFailure: { code: 127, message: 'not found' } };
 const oneshotConditions: readonly (readonly [DependencyCondition, string, Manners, number | 'never'])[] = [
@@ -141,7 +142,7 @@ t.test('B07 a skipped gateway is never started, nobody waits for it, and exit co
   await run.clock.advance(200);
   t.same(run.machine.times('spawn'), ['migrations@0', 'hub@100']);
   t.match(run.health(), {
-    status: 'healthy',
+    status: /^healthy$/,
     components: { gateway: { status: 'skipped', reason: 'GATEWAY_SKIP_START=1' } },
   });
   t.equal((await run.toTheEnd()).code, 9);
@@ -254,6 +255,39 @@ t.test('B09 a stranger on the port after the spawn: the service is stopped, 69, 
   t.match(run.supervisor.ending?.reason, /port 4444 is held by uid 33, process not visible/);
   t.same(run.machine.times('spawn', 'hub'), []);
   t.equal(run.machine.questions.length, 0, 'a stranger is not probed');
+});
+
+t.test('B09 the reason of a stranger on the port is that the service cannot start', async (t) => {
+  const as = { owner: 'foreign', holder: { pid: 12 } } as const;
+  const run = await start([service('a', { readiness: answering(4444) })], {
+    a: { listens: { afterMs: 30, as } },
+  }).toTheEnd();
+  t.equal(run.supervisor.ending?.reason, 'cannot start "a": port 4444 is held by pid 12');
+});
+
+t.test('a service with a probe and no port is ready when the probe answers', async (t) => {
+  const { port: _, ...probeOnly } = answering(1);
+  const run = start([service('a', { readiness: probeOnly })], {
+    a: { answers: (ageMs) => (ageMs < 100 ? no : { ok: true }) },
+  });
+  await run.clock.advance(90);
+  t.equal(run.stateOf('a'), 'starting');
+  await run.clock.advance(1_000);
+  t.equal(run.stateOf('a'), 'ready');
+});
+
+t.test('B08 who is late is told what is known of it, and nothing else', async (t) => {
+  const { port: _, ...probeOnly } = answering(1);
+  const hangs: Manners = { launchMs: Infinity };
+  const cells: readonly (readonly [ServiceSpec, Manners, string])[] = [
+    [service('a', { readiness: answering(1) }), hangs, '"a" is not ready within 60 s: nothing listens on port 1'],
+    [service('a', { readiness: probeOnly }), hangs, '"a" is not ready within 60 s'],
+    [service('a', { readiness: answering(1) }), { answers: () => no }, '"a" is not ready within 60 s: HTTP 503'],
+    [oneshot('a', { readiness: answering(1) }), {}, '"a" is not completed within 60 s'],
+  ];
+  for (const [spec, manners, reason] of cells) {
+    t.equal((await start([spec], { a: manners }).toTheEnd()).supervisor.ending?.reason, reason);
+  }
 });
 
 t.test('B52 a listener whose owner cannot be seen counts as its own, with one warning', async (t) => {
@@ -384,7 +418,11 @@ t.test('B11 an essential service that can never start ends the run', async (t) =
   const specs = [service('cache', { essential: false }), service('hub', { dependsOn: { cache: 'ready' } })];
   const run = await start(specs, { cache: notThere }).toTheEnd();
   t.equal(run.stateOf('hub'), 'stopped');
-  t.not(run.code, 0, 'the hub, which is essential, never ran');
+  t.equal(run.code, 127, 'the hub, which is essential, never ran');
+  t.equal(run.supervisor.ending?.reason, '"hub" needs "cache": not found');
+  const late = [service('cache', { essential: false, readiness: answering(1) }), ...specs.slice(1)];
+  const crashes = await start(late, { cache: { ends: { afterMs: 10, exit: { code: 9 } } } }).toTheEnd();
+  t.equal(crashes.code, 9, 'the code is that of what it needs');
 });
 
 t.test('B61 a probe that fails after ready changes health and nothing else', async (t) => {
@@ -475,7 +513,7 @@ t.test('an essential service that ends takes the others along; one that is not e
   t.equal(run.stateOf('metrics'), 'failed');
   t.equal(run.stateOf('hub'), 'ready');
   t.match(run.health(), {
-    status: 'healthy',
+    status: /^healthy$/,
     live: true,
     components: { metrics: { status: 'skipped', state: 'failed' } },
   });

@@ -1,11 +1,15 @@
 /** The end of a run: who stops when, how long each may take, and what comes out. */
-import { getEventListeners } from 'node:events';
+import { getEventListeners, setMaxListeners } from 'node:events';
 import t from 'tap';
 import { makePlan } from '../../src/core/plan.ts';
+import type { ServiceSpec } from '../../src/core/spec.ts';
 import { Supervisor } from '../../src/core/supervisor.ts';
 import { FakeClock, settle } from '../support/fake-clock.ts';
 import { FakeMachine, type Manners, type Script } from '../support/fake-machine.ts';
 import { answering, mainJob, migrating, oneshot, type Run, restarting, service, start } from './harness.ts';
+
+// As the host does it: a plan may have many services.
+setMaxListeners(0);
 
 /** The main job, up; it was so at 142 ms. */
 async function up(scripts: Record<string, Script> = {}, policy = {}, more = {}): Promise<Run> {
@@ -206,6 +210,18 @@ t.test('a stop asked for before anything began: nothing is started, 0', async (t
   await run.toTheEnd();
   t.same(run.machine.deeds, []);
   t.equal(run.code, 0);
+  t.same(run.pathOf('hub'), ['stop>stopped']);
+});
+
+t.test('B55 a stop asked for before anything began is known at once', async (t) => {
+  const observer = { transition: () => {}, warn: () => {}, waiting: () => {} };
+  const supervisor = new Supervisor(makePlan(mainJob()), new FakeMachine(new FakeClock()), observer, {
+    stopTimeoutMs: 9_000,
+    drainDelayMs: 0,
+  });
+  const running = supervisor.run({ stop: AbortSignal.abort('SIGINT'), kill: new AbortController().signal });
+  t.same(supervisor.ending, { reason: 'stopped by SIGINT', isFailure: false });
+  t.same(await running, { kind: 'stopped', by: 'SIGINT', forced: [] });
 });
 
 t.test('B58 readiness drops at once, the first TERM follows after the drain delay, in the one budget', async (t) => {
@@ -272,20 +288,82 @@ t.test('B12 a grace that began before the stop leaves its share to those that co
   await run.toTheEnd();
   const gateway = run.machine.signals.filter((signal) => signal.startsWith('gateway'));
   t.equal(gateway.length, 1, 'the gateway gets its TERM and the time to end by it');
+  t.same(run.machine.times('kill'), ['hub@12250'], 'the stop shortens the grace of the hub, it does not end it');
   t.ok(run.clock.now() <= 5_000 + 9_000 + 2_000);
 });
 
-t.test('B12 of those that stop later side by side the one that needs most has its reserve', async (t) => {
-  const specs = [
-    service('redis', { stopGraceMs: 100 }),
-    service('gateway'),
-    service('hub', { dependsOn: { redis: 'ready', gateway: 'ready' } }),
-  ];
-  const run = start(specs, { hub: ignoresTerm, gateway: takes(1_400) });
+t.test('B12 a grace that began before the stop is not lengthened by it', async (t) => {
+  const timing = { intervalMs: 500, timeoutMs: 100, failureThreshold: 1, successThreshold: 1 };
+  const liveness = { probe: { kind: 'exec', command: ['true'] }, timing } as const;
+  const run = start([service('hub', { liveness, essential: false, stopGraceMs: 2_000 })], {
+    hub: { ...ignoresTerm, answers: (ageMs: number) => (ageMs > 2_000 ? 'silence' : { ok: true }) },
+  });
+  await run.clock.advance(3_000);
+  t.same(run.machine.signals, ['hub SIGTERM@2103']);
+  run.stop();
+  await run.toTheEnd();
+  t.same(run.machine.times('kill'), ['hub@4103']);
+});
+
+t.test('B12 a hub that hangs in the kernel holds nobody up beyond the budget', async (t) => {
+  const run = await up({ hub: { ...ignoresTerm, diesAfterMs: Infinity } });
+  run.stop();
+  await run.toTheEnd();
+  t.same(run.machine.signals, [
+    'hub SIGTERM@1000',
+    'hub SIGKILL@8250',
+    'gateway SIGTERM@10000',
+    'gateway SIGKILL@10000',
+  ]);
+  const { pid, exit } = run.supervisor.views.find(({ name }) => name === 'hub') ?? {};
+  t.same({ pid, exit }, { pid: undefined, exit: { signal: 'SIGKILL' } }, 'it is left behind');
+});
+
+t.test('B58 the drain delay is no part of the budget of a lost service', async (t) => {
+  const specs = [service('db'), service('gateway'), service('hub', { dependsOn: { gateway: 'ready' } })];
+  const hangs = { ...ignoresTerm, diesAfterMs: Infinity };
+  const run = start(specs, { hub: hangs }, { stopTimeoutMs: 1_000, drainDelayMs: 3_000 });
+  await run.clock.advance(1_000);
+  run.machine.living('db').end({ code: 3 });
+  await run.toTheEnd();
+  t.same(
+    run.machine.signals.filter((signal) => signal.startsWith('gateway')),
+    ['gateway SIGTERM@2000', 'gateway SIGKILL@2000'],
+  );
+});
+
+t.test('B12 without a drain delay the first stop signal waits for no timer', async (t) => {
+  const run = await up();
+  run.stop();
+  await settle();
+  t.same(run.machine.signals, ['hub SIGTERM@1000']);
+  t.same(run.supervisor.ending, { reason: 'stopped by SIGTERM', isFailure: false });
+});
+
+t.test('B12 a plan with very many ways through it stops as promptly as any other', async (t) => {
+  const layers = Array.from({ length: 25 }, (_, layer) => {
+    const dependsOn = layer === 0 ? {} : { [`a${layer - 1}`]: 'started', [`b${layer - 1}`]: 'started' };
+    return ['a', 'b'].map((name) => service(`${name}${layer}`, { dependsOn } as Partial<ServiceSpec>));
+  });
+  const run = start(layers.flat());
   await run.clock.advance(100);
   run.stop();
   await run.toTheEnd();
-  t.match(run.outcome, { kind: 'stopped', forced: ['hub'] });
+  t.equal(run.code, 0);
+  t.equal(run.machine.times('spawn').length, 50);
+});
+
+t.test('B12 of those that stop later side by side the one that needs most has its reserve', async (t) => {
+  const later = [service('redis', { stopGraceMs: 100 }), service('gateway')];
+  for (const [first, second] of [later, later.toReversed()]) {
+    if (!first || !second) continue;
+    const hub = service('hub', { dependsOn: { [first.name]: 'ready', [second.name]: 'ready' } });
+    const run = start([first, second, hub], { hub: ignoresTerm, gateway: takes(1_400) });
+    await run.clock.advance(100);
+    run.stop();
+    await run.toTheEnd();
+    t.match(run.outcome, { kind: 'stopped', forced: ['hub'] }, `${first.name}, then ${second.name}`);
+  }
 });
 
 t.test('B55 the reason of the end is known from its beginning on', async (t) => {

@@ -204,7 +204,7 @@ async function openHealth(
  * are not acceptable stop nobody here; a TANDEM_NOFILE that is no limit is as if it were not set.
  */
 async function runCommand({ argv }: Invocation & { command: 'exec' }): Promise<number> {
-  handleAllSignals();
+  handleAllSignals(native().reaper);
   const { commandServices } = await import('./presets/command.ts');
   const plan = makePlan(commandServices(argv, { environment: process.env, cwd: workingDirectory() }));
   return live(plan, {

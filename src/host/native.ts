@@ -27,6 +27,10 @@ export interface Addon {
   bindIPv4(address: number, port: number): number;
   /** Ends the process at once: no teardown, no thread is waited for. */
   exit(code: number): never;
+  /** From now on notes the signals of this set (bit N for signal N) that another process sends; SIGCHLD follows each. */
+  catchSignals(set: number): void;
+  /** The set of those that came since the last call. */
+  takeCaught(): number;
   /** Makes this process' group the terminal's foreground group again if `group` is it now. */
   takeTerminal(group: number): number;
 }

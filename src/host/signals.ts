@@ -8,19 +8,17 @@
  */
 import { constants } from 'node:os';
 import type { SignalName } from '../core/spec.ts';
+import type { Addon } from './native.ts';
 
 /** The signals that mean something to a supervisor, or that its services may ask for. */
 const ordinary = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH'] as const;
 
 /**
- * Never handled, as in tini: the first two cannot be, SIGCHLD and SIGPIPE are tandem's own, and those that report a
- * fault of the process itself would be raised again and again by the instruction that a handler returns to. SIGPROF
- * belongs to V8's profiler. Real-time signals have no names in Node: they cannot be handled at all.
+ * A listener of Node for these would be wrong: a fault would be raised again and again by the instruction that a handler
+ * returns to, and PIPE and ABRT come from tandem's own writes and its own end. The addon tells those that somebody has sent
+ * from those that this process has raised.
  */
-const untouched = [
-  'SIGKILL',
-  'SIGSTOP',
-  'SIGCHLD',
+const alsoRaised = [
   'SIGPIPE',
   'SIGPROF',
   'SIGSEGV',
@@ -31,6 +29,9 @@ const untouched = [
   'SIGTRAP',
   'SIGSYS',
 ] as const;
+
+/** The first two cannot be handled, and SIGCHLD is tandem's own. Real-time signals have no names in Node. */
+const untouched = ['SIGKILL', 'SIGSTOP', 'SIGCHLD', ...alsoRaised] as const;
 
 type Listener = (name: SignalName) => void;
 
@@ -56,12 +57,25 @@ export function onSignal(next: Listener): void {
   for (const name of early.splice(0)) next(name);
 }
 
-/** Handles every signal that can be forwarded, terminal stops included: for `tandem -- CMD`. */
-export function handleAllSignals(): void {
+/**
+ * Handles every signal that can be forwarded, terminal stops included: for `tandem -- CMD`. Without the addon those that a
+ * process also raises by itself keep their effect on tandem.
+ */
+export function handleAllSignals(addon: Addon | undefined): void {
   // By number, because some have two names (SIGIO is SIGPOLL) and would be received twice.
   const nameOf = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name as SignalName]));
   for (const name of [...untouched, ...handled]) nameOf.delete(signalNumber(name));
   handle([...nameOf.values()]);
+  if (addon) receiveCaught(addon);
+}
+
+function receiveCaught(addon: Addon): void {
+  const isIn = (set: number, name: SignalName) => ((set >>> signalNumber(name)) & 1) === 1;
+  process.on('SIGCHLD', () => {
+    const caught = addon.takeCaught();
+    for (const name of alsoRaised) if (isIn(caught, name)) receive(name);
+  });
+  addon.catchSignals(alsoRaised.reduce((set, name) => set | (1 << signalNumber(name)), 0));
 }
 
 /** Takes the handlers away again and re-raises what came early: for commands that supervise nothing. */

@@ -53,6 +53,7 @@ static struct {
 /*
  * What tandem handles from its first line on, and what else `tandem -- CMD` forwards: see src/host/signals.ts. Without CONT,
  * URG, WINCH and XFSZ: they do not stay pending when Node sets them to be ignored, and mean nothing before there is a command.
+ * Without those that the addon catches: a fault of Node's own has to end it.
  */
 static const int ordinary_signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
 static const int other_signals[] = {SIGALRM, SIGSTKFLT, SIGTSTP, SIGTTIN, SIGTTOU, SIGXCPU, SIGVTALRM, SIGIO, SIGPWR};

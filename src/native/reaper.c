@@ -2,8 +2,9 @@
  * The addon: the few system calls that a PID 1 needs and JavaScript lacks.
  *
  * It calls the kernel directly and links no libc, so that one binary of a few kilobytes loads into every Node version,
- * on glibc and on musl. libc's headers are used for names and layouts alone. Every function is one system call, or two;
- * what they are good for is decided in src/host. Errors are negative errno values, as the kernel returns them.
+ * on glibc and on musl. libc's headers are used for names and layouts alone; only what handles signals takes a function
+ * from the libc that Node has. Every other function is one system call, or two; what they are good for is decided in
+ * src/host. Errors are negative errno values, as the kernel returns them.
  */
 #define _GNU_SOURCE
 #define NAPI_VERSION 8
@@ -161,6 +162,48 @@ static napi_value exit_group(napi_env env, napi_callback_info info) {
   return number(env, kernel(SYS_exit_group, values[0], 0, 0, 0, 0));
 }
 
+/*
+ * For signals to which Node cannot listen safely, because the process itself also raises them: by a fault, by abort(), by a
+ * write that nobody reads. Those that another process has sent are noted, signal N as bit N, and SIGCHLD, to which Node
+ * listens, tells that there is something to take. The others mean what they meant before.
+ */
+static uint32_t caught;
+static uint32_t own_pid;
+static struct sigaction before[32];
+
+static void note_or_pass(int signal_number, siginfo_t *info, void *context) {
+  (void)context;
+  int is_sent = info->si_code <= 0;
+  if (is_sent && (uint32_t)info->si_pid != own_pid) {
+    __atomic_or_fetch(&caught, 1U << signal_number, __ATOMIC_SEQ_CST);
+    kernel(SYS_kill, own_pid, SIGCHLD, 0, 0, 0);
+    return;
+  }
+  if (signal_number == SIGPIPE) return; /* the write says EPIPE */
+  sigaction(signal_number, &before[signal_number], NULL);
+  /* A faulty instruction is run again on return. What raised these two is not, and no signal of its own ends PID 1. */
+  int is_over = signal_number == SIGTRAP || signal_number == SIGSYS;
+  if (is_over && own_pid == 1) kernel(SYS_exit_group, 128 + signal_number, 0, 0, 0, 0);
+  if (is_over || is_sent) kernel(SYS_tkill, kernel(SYS_gettid, 0, 0, 0, 0, 0), signal_number, 0, 0, 0);
+}
+
+/* catchSignals(set): from now on; a set is a number with bit N for signal N. */
+static napi_value catch_signals(napi_env env, napi_callback_info info) {
+  int32_t values[1];
+  arguments(env, info, 1, values);
+  own_pid = (uint32_t)kernel(SYS_getpid, 0, 0, 0, 0, 0);
+  struct sigaction action = {.sa_sigaction = note_or_pass, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
+  for (int signal_number = 1; signal_number < 32; signal_number++)
+    if ((uint32_t)values[0] >> signal_number & 1) sigaction(signal_number, &action, &before[signal_number]);
+  return number(env, 0);
+}
+
+/* takeCaught(): the set of those that came since the last call. */
+static napi_value take_caught(napi_env env, napi_callback_info info) {
+  (void)info;
+  return number(env, __atomic_exchange_n(&caught, 0, __ATOMIC_SEQ_CST));
+}
+
 static void export(napi_env env, napi_value exports, const char *name, napi_callback callback) {
   napi_value function = NULL;
   napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, NULL, &function);
@@ -177,5 +220,7 @@ NAPI_MODULE_INIT() {
   export(env, exports, "takeTerminal", take_terminal);
   export(env, exports, "bindIPv4", bind_ipv4);
   export(env, exports, "exit", exit_group);
+  export(env, exports, "catchSignals", catch_signals);
+  export(env, exports, "takeCaught", take_caught);
   return exports;
 }

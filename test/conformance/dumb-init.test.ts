@@ -3,6 +3,7 @@
  * why, is in docs/conformance.md.
  */
 import { realpathSync } from 'node:fs';
+import { constants } from 'node:os';
 import { dirname } from 'node:path';
 import tap, { type Test, test } from 'tap';
 import { childrenOf, compile, forEach, numberOf, unlessThereIs } from '../fixtures/e2e-cmd-run.ts';
@@ -20,6 +21,12 @@ import {
 } from './support/subject.ts';
 import { ctrlD, needsTerminal, terminalIn } from './support/terminal.ts';
 
+/** 1 to 31 but for those that nobody can forward: KILL and STOP cannot be caught, CHLD is every parent's own. */
+const everySignal = Object.entries(constants.signals)
+  .filter(([name, number]) => number <= 31 && !['SIGKILL', 'SIGSTOP', 'SIGCHLD'].includes(name))
+  .filter(([, number], at, all) => all.findIndex(([, other]) => other === number) === at) // some have two names
+  .map(([name]) => name as NodeJS.Signals);
+
 const suspending = ['SIGTSTP', 'SIGTTIN', 'SIGTTOU'] as const;
 
 const needsCompiler = unlessThereIs('cc');
@@ -30,8 +37,23 @@ tap.before(async () => {
   if (!inContainer.needs.skip) await tandemImage();
 });
 
+test('every signal is in the list', async (t) => {
+  t.equal(everySignal.length, 31 - 3);
+});
+
 for (const form of everyForm) {
   const { form: name, needs } = form;
+
+  test(`B51 ${name}: each signal of 1 to 31 but KILL, STOP, CHLD arrives, once (proxies_signals_test.py)`, {
+    skip: needs.skip || needsCompiler.skip,
+  }, async (t) => {
+    const subject = await startCatcher(t, form);
+    for (const [at, signal] of everySignal.entries()) {
+      await subject.signal(signal);
+      await until(`${signal} has arrived`, () => received(subject).length > at);
+    }
+    t.same(received(subject), everySignal.map(numberOf), 'and tandem itself lives');
+  });
 
   test(`B51 ${name}: signals arrive in the order in which they were sent (proxies_signals_test.py)`, {
     skip: needs.skip || needsCompiler.skip,

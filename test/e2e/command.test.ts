@@ -1,6 +1,6 @@
 /** `tandem -- CMD`: what tini and dumb-init do, done by the shipped form, by itself and as PID 1. */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, realpathSync } from 'node:fs';
+import { chmodSync, existsSync, realpathSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import tap, { type Test, test } from 'tap';
@@ -23,17 +23,13 @@ import { until } from '../support/until.ts';
 
 const everyCode = Array.from({ length: 256 }, (_, code) => code);
 
-/**
- * tini's list and what is left out of it: SIGKILL and SIGSTOP cannot be caught, SIGCHLD and SIGPIPE are tandem's own,
- * SIGPROF is V8's, and the others report a fault of the process itself. Node knows no real-time signals.
- */
+/** All but those that nobody can catch, and SIGCHLD, which is tandem's own. Node knows no real-time signals. */
 const forwarded = (
   'SIGHUP SIGINT SIGQUIT SIGUSR1 SIGUSR2 SIGALRM SIGTERM SIGSTKFLT SIGCONT SIGTSTP SIGTTIN SIGTTOU SIGURG SIGXCPU ' +
-  'SIGXFSZ SIGVTALRM SIGWINCH SIGIO SIGPWR'
+  'SIGXFSZ SIGVTALRM SIGWINCH SIGIO SIGPWR SIGPIPE SIGPROF SIGSEGV SIGBUS SIGFPE SIGILL SIGABRT SIGTRAP SIGSYS'
 ).split(' ') as NodeJS.Signals[];
-const keptByTandem = ['SIGCHLD', 'SIGPIPE'] as const satisfies NodeJS.Signals[];
-const fatal = 'SIGKILL SIGSTOP SIGPROF SIGSEGV SIGBUS SIGFPE SIGILL SIGABRT SIGTRAP SIGSYS' // for whoever gets them, tandem included
-  .split(' ') as NodeJS.Signals[];
+const keptByTandem = ['SIGCHLD'] as const satisfies NodeJS.Signals[];
+const fatal = ['SIGKILL', 'SIGSTOP'] as const satisfies NodeJS.Signals[];
 
 /** Moments after the start at which a signal finds Node, or tandem, half awake. */
 const earlyMoments = [0, 5, 10, 15, 20, 25, 30, 35, 40, 50, 60, 80, 100];
@@ -132,6 +128,42 @@ for (const { form, asInit } of forms) {
     t.same(received(running).sort(), [...once, ...once].sort(), 'one by one');
     t.equal(running.child.exitCode, null, 'and none of them is for tandem');
   });
+
+  test(
+    `B51 ${form}: a fault of tandem's own still ends it, and is no signal to the command`,
+    unlessThereIs('cc'),
+    async (t) => {
+      const library = compile(t, 'e2e-cmd-fault', ['-shared', '-fPIC']);
+      const faulty = (fault: string, trigger: string): RunOptions => {
+        return { asInit, env: { LD_PRELOAD: library, E2E_FAULT: fault, E2E_TRIGGER: trigger } };
+      };
+      // ABRT does not end a PID 1: abort() then runs an instruction that does.
+      for (const [fault, code] of [
+        ['SEGV', 139],
+        ['ILL', 132],
+        ['TRAP', 133],
+        ['ABRT', asInit ? 139 : 134],
+      ] as const) {
+        const trigger = join(makeDirectory(t), 'trigger');
+        const running = runTandem(
+          t,
+          ['--', 'sh', '-c', 'ulimit -c 0; echo "ready $$"; exec sleep 1000'],
+          faulty(fault, trigger),
+        );
+        await untilReady(running);
+        writeFileSync(trigger, '');
+        t.equal((await running.exited).code, code, fault);
+      }
+      const trigger = join(makeDirectory(t), 'trigger');
+      const running = runTandem(t, ['--', compile(t, 'e2e-cmd-catcher')], faulty('PIPE', trigger));
+      await untilReady(running);
+      writeFileSync(trigger, '');
+      await until('tandem has written into a pipe without a reader', () => !existsSync(trigger));
+      await running.signal('SIGUSR1');
+      await until('a signal has arrived', () => received(running).length > 0);
+      t.same(received(running), [String(numberOf('SIGUSR1'))]);
+    },
+  );
 
   test(`B51 ${form}: there is no budget and no second TERM that kills`, async (t) => {
     const script = `

@@ -45,6 +45,8 @@ function stuckAddon(pid: () => number): { addon: Addon; peeks: () => number; rea
       throw new Error('not in this test');
     },
     takeTerminal: () => -1,
+    catchSignals: () => {},
+    takeCaught: () => 0,
   };
   return { addon, peeks: () => peeks, reaped };
 }

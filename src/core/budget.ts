@@ -17,13 +17,19 @@ export function needMs(limits: Limits): number {
 }
 
 /**
- * The grace for one service, in milliseconds.
+ * The grace for one service, in milliseconds. Where there is not enough for all, shares are max-min fair: nobody has more
+ * than it needs, what one leaves goes to the others, and the rest is shared evenly.
  * @param remainingMs what is left of the budget
  * @param ownLimitMs the service's own `stopGraceMs`, if it has one
  * @param laterLimitsMs the same of those that stop after it, in a row
  */
 export function graceMs(remainingMs: number, ownLimitMs: number | undefined, laterLimitsMs: Limits): number {
-  const fairShareMs = remainingMs / (laterLimitsMs.length + 1);
-  const reservedMs = laterLimitsMs.reduce<number>((sum, limit) => sum + Math.min(limit ?? reserveMs, fairShareMs), 0);
-  return Math.max(0, Math.min(ownLimitMs ?? Infinity, remainingMs - reservedMs));
+  const laterNeedsMs = laterLimitsMs.map((limit) => limit ?? reserveMs).sort((one, other) => one - other);
+  let [leftMs, sharers] = [remainingMs, laterNeedsMs.length + 1];
+  for (const eachMs of laterNeedsMs) {
+    if (eachMs > leftMs / sharers) break;
+    leftMs -= eachMs;
+    sharers -= 1;
+  }
+  return Math.max(0, Math.min(ownLimitMs ?? Infinity, leftMs / sharers));
 }

@@ -11,6 +11,8 @@ const cells: readonly (readonly [title: string, args: Parameters<typeof graceMs>
   ['what a later one needs at most is what is kept for it', [8_750, undefined, [4_000]], 4_750],
   ['a later one keeps no more than its fair share', [8_000, undefined, [60_000]], 4_000],
   ['a small budget is shared evenly', [900, undefined, [undefined, undefined]], 300],
+  ['what a later one does not need goes to all, not to the first', [3_001, undefined, [undefined, 1]], 1_500],
+  ['and so it is where the budget is small', [901, undefined, [undefined, 1]], 450],
   ['its own limit and the reserve: the smaller', [8_750, 2_000, [undefined]], 2_000],
   ['nothing left: no grace', [0, undefined, [undefined]], 0],
   ['less than nothing left: no grace', [-500, 3_000, [undefined]], 0],

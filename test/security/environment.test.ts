@@ -2,23 +2,17 @@
  * docs/security.md: variables of the container that act on tandem itself, and what of tandem's a service sees. Which secret
  * reaches whom is asked in test/config/secret-files.test.ts, test/config/mask.test.ts and test/e2e/matrix-secrets.test.ts.
  */
-import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t from 'tap';
 import { scratchDir } from '../config/fixture.ts';
-import { node, program } from '../support/run-tandem.ts';
+import { program, tandemSync } from '../support/run-tandem.ts';
 
 const yaml = 'services: { a: { command: env, restart: "no" } }\n';
 
 function tandem(directory: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
-  const env = {
-    PATH: process.env['PATH'] ?? '',
-    TANDEM_HEALTH_PORT: '',
-    TANDEM_RUNTIME_DIR: directory,
-    ...environment,
-  };
-  return spawnSync(node, [program, ...args], { cwd: directory, env, encoding: 'utf8' });
+  const env = { TANDEM_HEALTH_PORT: '', TANDEM_RUNTIME_DIR: directory, ...environment };
+  return tandemSync(args, { cwd: directory, env });
 }
 
 const warning = /warning: variables that act on tandem itself, too variables=(.*)/;

@@ -20,7 +20,7 @@ import { openSink } from '../../src/host/output-sink.ts';
 import { makeProbe } from '../../src/host/probes.ts';
 import { commandOf } from '../../src/host/proc-table.ts';
 import { makeLauncher } from '../../src/host/processes.ts';
-import { node, program } from '../support/run-tandem.ts';
+import { node, tandemSync } from '../support/run-tandem.ts';
 import { until } from '../support/until.ts';
 
 const unseen = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
@@ -286,16 +286,11 @@ for (const [title, yaml, code] of commandLines) {
       for (const name of ['run', illWill]) mkdirSync(join(directory, name));
       writeFileSync(join(directory, 'tandem.yaml'), yaml);
       const env = {
-        PATH: process.env['PATH'] ?? '',
         TANDEM_HEALTH_PORT: '',
         TANDEM_RUNTIME_DIR: join(directory, 'run'),
       };
       for (const flags of [[], ['--json'], ['--yaml']]) {
-        const { status, stdout, stderr } = spawnSync(node, [program, 'check', ...flags], {
-          cwd: directory,
-          env,
-          encoding: 'utf8',
-        });
+        const { status, stdout, stderr } = tandemSync(['check', ...flags], { cwd: directory, env });
         t.equal(status, code);
         t.notMatch(stdout, unseenInLines, flags.join());
         t.notMatch(stderr, unseenInLines, flags.join());
@@ -315,11 +310,7 @@ t.test('threat: terminal escapes in an argument: shown, not done', async (t) => 
     ['health', '--url', illWill],
     ['--', illWill],
   ]) {
-    const { status, stdout, stderr } = spawnSync(node, [program, ...words], {
-      cwd: tmpdir(),
-      env: { PATH: '', TANDEM_HEALTH_PORT: '' },
-      encoding: 'utf8',
-    });
+    const { status, stdout, stderr } = tandemSync(words, { cwd: tmpdir(), env: { TANDEM_HEALTH_PORT: '' } });
     t.ok(status);
     t.notMatch(stdout + stderr, unseenInLines);
   }

@@ -1,10 +1,10 @@
 /** docs/security.md: what is shipped: `npm pack` holds what runs and nothing else, and it runs by itself. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { scratchDir } from '../config/fixture.ts';
-import { node } from '../support/run-tandem.ts';
+import { tandemSync } from '../support/run-tandem.ts';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -39,12 +39,9 @@ t.test('threat: the package holds what nobody has looked at: it holds what runs,
   const home = join(directory, 'node_modules/tandem');
   mkdirSync(home, { recursive: true });
   execFileSync('tar', ['-xzf', join(directory, filename), '--strip-components=1', '-C', home]);
-  const run = (...words: string[]) =>
-    spawnSync(node, [join(home, 'dist/tandem.cjs'), ...words], {
-      cwd: directory,
-      env: { PATH: process.env['PATH'], TANDEM_HEALTH_PORT: '', TANDEM_RUNTIME_DIR: directory },
-      encoding: 'utf8',
-    });
+  const file = join(home, 'dist/tandem.cjs');
+  const env = { TANDEM_HEALTH_PORT: '', TANDEM_RUNTIME_DIR: directory };
+  const run = (...words: string[]) => tandemSync(words, { cwd: directory, env, file });
   t.equal(run('--', 'true').status, 0);
   t.equal(run('--', 'sh', '-c', 'exit 7').status, 7);
   t.match(run('--version').stdout, /^\d+\.\d+\.\d+\n$/);

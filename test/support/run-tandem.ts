@@ -1,5 +1,5 @@
 /** Runs the shipped form, `dist/tandem.cjs`, as its users do: by itself, or as PID 1 of a namespace of its own. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -132,6 +132,15 @@ export function runTandem(t: Test, args: readonly string[], options: RunOptions 
  */
 export function inEnvironment(env: Readonly<Record<string, string>>, words: readonly string[]): [string, ...string[]] {
   return ['env', '-i', ...Object.entries(env).map(([name, value]) => `${name}=${value}`), ...words];
+}
+
+/** Runs it to its end, in this environment and PATH and nothing else. */
+export function tandemSync(
+  args: readonly string[],
+  { cwd, env = {}, file = program }: { cwd: string; env?: Readonly<Record<string, string>>; file?: string },
+): SpawnSyncReturns<string> {
+  const [first, ...rest] = inEnvironment({ PATH: process.env['PATH'] ?? '', ...env }, [node, file, ...args]);
+  return spawnSync(first, rest, { cwd, encoding: 'utf8', timeout: 10_000, killSignal: 'SIGKILL' });
 }
 
 /** What an image has in its PATH. It finds the program by itself, and Node in the PATH. */

@@ -135,9 +135,9 @@ export async function containerSubject(
 ): Promise<Subject & { readonly name: string }> {
   const id = await tandemImage();
   const name = `tandem-conformance-${randomUUID()}`;
-  t.teardown(() => docker(['rm', '--force', '--volumes', name]));
   const own = ['--name', name, '--label=tandem-test', '--sig-proxy=false'];
   const child = spawn('docker', ['run', ...own, ...options, id, ...words]);
+  t.teardown(() => removeOf(child, name));
   const output = { child, stdout: '', stderr: '' };
   for (const stream of ['stdout', 'stderr'] as const) {
     child[stream].setEncoding('utf8').on('data', (text: string) => {
@@ -147,6 +147,14 @@ export async function containerSubject(
   const initOf = async () => Number((await docker(['inspect', '--format={{.State.Pid}}', name])).stdout);
   const subject = follow(output, () => until(`${name} runs`, initOf, { withinMs: patienceMs, everyMs: 20 }));
   return Object.assign(subject, { name });
+}
+
+/** Again and again until `docker run` has ended: a test that fails at once ends before there is a container. */
+async function removeOf(client: ChildProcess, name: string): Promise<void> {
+  const remove = () => docker(['rm', '--force', '--volumes', name]);
+  const hasEnded = () => client.exitCode !== null || client.signalCode !== null;
+  await until(`${name} is removed`, async () => (await remove()) && hasEnded(), { withinMs: patienceMs, everyMs: 50 });
+  await remove();
 }
 
 /** What has been started, as a subject. */

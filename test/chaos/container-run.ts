@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ask, docker, projectDir } from '../container/engine.ts';
+import { until } from '../support/until.ts';
 import type { Mode } from './lines.ts';
 import { kill, type Reader, type Run, type RunOptions } from './run.ts';
 import { makeScene, type Scene, services } from './scene.ts';
@@ -14,6 +15,8 @@ class KeptLog implements Reader {
   resume(): void {}
   close(): void {}
 }
+
+const lateLogMs = 5_000;
 
 let containers = 0;
 
@@ -62,7 +65,12 @@ class ContainerRun implements Run {
   async #awaitEnd(): Promise<number> {
     const code = Number(await ask(['wait', this.container]));
     this.endedAt = performance.now();
-    await this.refresh();
+    // A busy engine may still be writing down what it has read. Where tandem was killed there is no last record.
+    const isWhole = async () => {
+      await this.refresh();
+      return this.stderr.text.includes('"tandem ends"');
+    };
+    await until('the last record is kept', isWhole, { withinMs: lateLogMs, everyMs: 100 }).catch(() => {});
     this.code = code;
     return code;
   }

@@ -1,6 +1,6 @@
 /** A run on this machine: as a process, or as PID 1 of a namespace. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { closeSync, rmSync, symlinkSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import { processesOf } from '../fixtures/e2e-run-pair.ts';
 import { makePipe } from '../support/pipe.ts';
 import { inEnvironment, node, program } from '../support/run-tandem.ts';
 import type { Mode } from './lines.ts';
+import { childrenOf, wordsOf } from './processes.ts';
 import { type Form, kill, type Reader, type Run, type RunOptions } from './run.ts';
 import { makeScene, type Scene, services } from './scene.ts';
 
@@ -84,14 +85,10 @@ class LocalRun implements Run {
   }
 }
 
-/** unshare's child is PID 1; before that, unshare has not forked yet. */
+/** unshare's child is PID 1. Before, there is no child, or one of a shell that is about to become unshare. */
 function initOf(unsharePid: number): number {
-  try {
-    const [first = ''] = readFileSync(`/proc/${unsharePid}/task/${unsharePid}/children`, 'latin1').split(' ');
-    return Number(first);
-  } catch {
-    return 0;
-  }
+  const words = wordsOf(unsharePid);
+  return words[0] === 'unshare' && words.includes('--pid') ? (childrenOf(unsharePid)[0] ?? 0) : 0;
 }
 
 function entryPoint(directory: string): string {

@@ -40,8 +40,8 @@ function roleOf(pid: number, parent: number, tandem: number, words: readonly str
   return service === undefined ? 'probe' : 'leader';
 }
 
-/** The guardian has an empty environment, and no mark. */
-function childrenOf(pid: number): number[] {
+/** Those without the mark, too: the guardian has an empty environment. */
+export function childrenOf(pid: number): number[] {
   return read(pid, `task/${pid}/children`)
     .split(' ')
     .map(Number)

@@ -16,20 +16,26 @@ export const defects: readonly Defect[] = [
   {
     name: 'the first to stop may use the whole budget',
     file: 'budget.ts',
-    find: 'Math.min(ownLimitMs ?? Infinity, remainingMs - reservedMs)',
-    replace: 'Math.min(ownLimitMs ?? Infinity, remainingMs)',
+    find: 'leftMs -= eachMs;',
+    replace: '',
   },
   {
     name: "a service's own limit is not heeded in a stop",
     file: 'budget.ts',
-    find: 'Math.min(ownLimitMs ?? Infinity, remainingMs - reservedMs)',
-    replace: 'remainingMs - reservedMs',
+    find: 'Math.min(ownLimitMs ?? Infinity, leftMs / sharers)',
+    replace: 'leftMs / sharers',
   },
   {
-    name: 'later services keep all they want, however little is left',
+    name: 'who needs more than its share leaves all to the others',
     file: 'budget.ts',
-    find: 'Math.min(limit ?? reserveMs, fairShareMs)',
-    replace: '(limit ?? reserveMs)',
+    find: 'if (eachMs > leftMs / sharers) break;',
+    replace: '',
+  },
+  {
+    name: 'what one does not need goes to the first',
+    file: 'budget.ts',
+    find: 'if (eachMs > leftMs / sharers) break;\n    leftMs -= eachMs;',
+    replace: 'leftMs -= Math.min(eachMs, remainingMs / (laterNeedsMs.length + 1));',
   },
   {
     name: 'conditions need not hold at the same moment',
@@ -237,6 +243,12 @@ export const defects: readonly Defect[] = [
     name: 'a restart does not wait until the former life is cleaned up',
     file: 'service.ts',
     find: '        await this.#leftovers.until(isNone, signal);\n',
+    replace: '',
+  },
+  {
+    name: 'a healthy period of a former life is never forgotten',
+    file: 'service.ts',
+    find: '    this.#longestReadyMs = 0;\n',
     replace: '',
   },
   {

@@ -16,9 +16,6 @@ import { isOver } from './table.ts';
 export const ownShareMs = 250;
 export const reserveMs = 1_500;
 
-/** Times are sums of fractions. */
-const tiny = 1e-6;
-
 /** One process. */
 export interface Body {
   readonly pid: number;
@@ -28,8 +25,8 @@ export interface Body {
   askedAt?: number;
   isContinued: boolean;
   killedAt?: number;
-  /** Until then it must not be killed, unless every grace is over. */
-  graceUntil: number;
+  /** Until when it may go on, at least and at most, unless every grace is over. */
+  graceUntil: { readonly least: number; readonly most: number };
   cleanUps: number;
   cleanedAt?: number;
 }
@@ -171,18 +168,6 @@ export class Ledger {
     }
   }
 
-  /** When who is asked has to be gone, in a stop, so that each one after it keeps what it needs, or an even share. */
-  mustEndAt({ body, spec: { dependsOn } }: Known): number {
-    if (!this.decision || body?.askedAt === undefined) return Infinity;
-    const endMs = this.deadline - ownShareMs;
-    const evenShareMs = Math.max(0, endMs - Math.max(body.askedAt, this.decision.at)) / (this.all.size + 1);
-    const later = Object.keys(dependsOn)
-      .map((name) => this.of(name))
-      .filter(({ state }) => !isOver(state));
-    const keptMs = later.map(({ spec: { stopGraceMs = reserveMs } }) => Math.min(stopGraceMs, evenShareMs));
-    return later.length > 0 ? endMs - Math.max(...keptMs) + tiny : Infinity;
-  }
-
   /** What it waits for, and what it waits for in vain. */
   needsOf({ spec: { dependsOn } }: Known): { readonly unmet: string[]; readonly lost: string[] } {
     const unmet = Object.entries(dependsOn).flatMap(([name, condition]) => (this.holds(condition, name) ? [] : [name]));
@@ -245,7 +230,11 @@ export class Ledger {
     for (const known of this.all.values()) {
       const { body } = known;
       if (body?.askedAt === undefined || body.killedAt !== undefined) continue;
-      body.graceUntil = Math.min(body.graceUntil, decision.at + this.#leastGraceMs(known, decision.at));
+      const { least, most } = this.#graceMs(known, decision.at);
+      body.graceUntil = {
+        least: Math.min(body.graceUntil.least, decision.at + least),
+        most: Math.min(body.graceUntil.most, decision.at + most),
+      };
     }
   }
 
@@ -273,7 +262,13 @@ export class Ledger {
       case 'spawn':
         known.isLaunching = false;
         known.exit = undefined;
-        known.body = { pid: deed.pid, spawnedAt: at, graceUntil: 0, isContinued: false, cleanUps: 0 };
+        known.body = {
+          pid: deed.pid,
+          spawnedAt: at,
+          graceUntil: { least: 0, most: Infinity },
+          isContinued: false,
+          cleanUps: 0,
+        };
         known.oracle = new ReadinessOracle(known.spec, at);
         this.bodies.push({ service: deed.service, body: known.body });
         known.owed.push(...known.early.splice(0));
@@ -299,36 +294,49 @@ export class Ledger {
   }
 
   #ask(known: Known, body: Body, at: number): void {
-    const ownMs = known.spec.stopGraceMs ?? this.scene.policy.stopTimeoutMs;
+    const { least, most } = this.#graceMs(known, at);
     body.askedAt = at;
-    body.graceUntil = at + (this.decision ? this.#leastGraceMs(known, at) : ownMs);
+    body.graceUntil = { least: at + least, most: at + most };
   }
 
-  /** What a service has at least, if it is asked now: those after it take no more than what they need, or an even share. */
-  #leastGraceMs(known: Known, now: number): number {
+  /** What a service has if it is asked now. */
+  #graceMs(known: Known, now: number): { least: number; most: number } {
+    const ownMs = known.spec.stopGraceMs ?? Infinity;
+    if (!this.decision) {
+      const allMs = known.spec.stopGraceMs ?? this.scene.policy.stopTimeoutMs;
+      return { least: allMs, most: allMs };
+    }
     const remainingMs = Math.max(0, this.deadline - ownShareMs - now);
-    const { needMs, length } = this.#after(known);
-    const leastMs = Math.max(remainingMs - needMs, remainingMs / (length + 1));
-    return Math.min(known.spec.stopGraceMs ?? Infinity, leastMs);
+    const { needsMs, isSure, length } = this.#after(known);
+    const share = evenShareMs(remainingMs, needsMs);
+    if (isSure) return { least: Math.min(ownMs, share), most: Math.min(ownMs, share) };
+    return { least: Math.min(ownMs, remainingMs / (length + 1), share), most: Math.min(ownMs, remainingMs) };
   }
 
-  /** What those need that stop after it in a row, at most, and how many they are. */
-  #after(
-    known: Known,
-    seen = new Map<string, { needMs: number; length: number }>(),
-  ): { needMs: number; length: number } {
+  /** What those need that stop after it, in the neediest row; whether that is sure; how long the longest row is. */
+  #after(known: Known, seen = new Map<string, Row>()): Row {
     const before = seen.get(known.spec.name);
     if (before) return before;
-    const most = { needMs: 0, length: 0 };
-    for (const name of Object.keys(known.spec.dependsOn)) {
+    const rows = Object.keys(known.spec.dependsOn).flatMap((name): Row[] => {
       const dependency = this.of(name);
-      if (isOver(dependency.state)) continue;
-      const { needMs, length } = this.#after(dependency, seen);
-      most.needMs = Math.max(most.needMs, needMs + (dependency.spec.stopGraceMs ?? reserveMs));
-      most.length = Math.max(most.length, length + 1);
-    }
-    seen.set(known.spec.name, most);
-    return most;
+      if (isOver(dependency.state)) return [];
+      const { needsMs, isSure, length } = this.#after(dependency, seen);
+      const own = dependency.spec.stopGraceMs ?? reserveMs;
+      // What waits for its turn to start may be over in a moment.
+      const stays = dependency.body !== undefined && dependency.state !== 'backoff';
+      return [{ needsMs: [own, ...needsMs].sort((a, b) => a - b), isSure: isSure && stays, length: length + 1 }];
+    });
+    const most = Math.max(0, ...rows.map(({ needsMs }) => sumOf(needsMs)));
+    const neediest = rows.filter(({ needsMs }) => sumOf(needsMs) === most);
+    const row = {
+      needsMs: neediest[0]?.needsMs ?? [],
+      isSure:
+        rows.every(({ isSure }) => isSure) &&
+        neediest.every(({ needsMs }) => `${needsMs}` === `${neediest[0]?.needsMs}`),
+      length: Math.max(0, ...rows.map(({ length }) => length)),
+    };
+    seen.set(known.spec.name, row);
+    return row;
   }
 
   #sign(sign: Extract<Happening, { kind: 'sign' }>['sign']): void {
@@ -336,6 +344,28 @@ export class Ledger {
     if (sign.did === 'give up') oracle.gaveUp(sign.probe);
     else if (sign.did === 'answer') oracle.answered(sign.probe, sign.result.ok, sign.at, state);
   }
+}
+
+/** Services that stop one after the other. */
+interface Row {
+  readonly needsMs: readonly number[];
+  readonly isSure: boolean;
+  readonly length: number;
+}
+
+function sumOf(all: readonly number[]): number {
+  return all.reduce((sum, one) => sum + one, 0);
+}
+
+/** What the first may take, if those after it take no more than that, and no more than they need. */
+function evenShareMs(remainingMs: number, laterNeedsMs: readonly number[]): number {
+  let [least, most] = [0, remainingMs];
+  for (let step = 0; step < 60; step += 1) {
+    const share = (least + most) / 2;
+    if (share + sumOf(laterNeedsMs.map((need) => Math.min(need, share))) < remainingMs) least = share;
+    else most = share;
+  }
+  return most;
 }
 
 /** Its process runs, and has not been given up. */

@@ -32,6 +32,7 @@ export async function play(scene: Scenario): Promise<void> {
   try {
     const run = start(awaitFirst(scene.given.specs, scene.given.externals), scene.scripts, scene.policy);
     run.machine.randomness = scene.randomness;
+    run.machine.lagTurns = scene.lagTurns;
     const ledger = new Ledger(scene);
     const broken: [string, string][] = [];
     const check = () => {

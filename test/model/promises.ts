@@ -151,7 +151,9 @@ export const promises: Readonly<Record<string, Promised>> = {
         ? []
         : [`${service} ${pid} gets ${one.deed.signal} while ${state}`];
     },
-    atRest: ({ spec: { name }, state, body }) => {
+    atRest: ({ spec: { name }, state, body, events }) => {
+      if (body && (body.killedAt !== undefined) !== events.includes('grace-elapsed'))
+        return [`nobody was told that ${name} is killed`];
       if (state !== 'stopping' || !body) return [];
       return body.askedAt !== undefined && body.isContinued ? [] : [`${name} is stopping and was not asked to`];
     },
@@ -175,22 +177,15 @@ export const promises: Readonly<Record<string, Promised>> = {
     during: (one, ledger) => {
       if (one.kind !== 'deed' || one.deed.did !== 'kill') return [];
       const { body } = ledger.of(one.deed.service);
-      if (!body || ledger.isGraceOver(one.at) || one.at >= body.graceUntil - 1) return [];
-      return [`${one.deed.service} is killed at ${one.at}, and its grace was until ${body.graceUntil} at least`];
+      if (!body || ledger.isGraceOver(one.at) || one.at >= body.graceUntil.least - tiny) return [];
+      return [`${one.deed.service} is killed at ${one.at}, and its grace was until ${body.graceUntil.least} at least`];
     },
-    atRest: (known, now, ledger) => {
-      const {
-        spec: { name, stopGraceMs },
-        state,
-        body,
-      } = known;
+    atRest: ({ spec: { name }, state, body }, now, ledger) => {
       if (state !== 'stopping' || !body || body.exit || body.askedAt === undefined) return [];
       if (body.killedAt !== undefined)
         return now < body.killedAt + unkillableAllowanceMs ? [] : [`${name} is not given up`];
-      const kept = ledger.mustEndAt(known);
-      if (now >= kept) return [`${name} is not killed, and those after it kept ${kept}`];
-      const most = Math.min(body.askedAt + (stopGraceMs ?? ledger.scene.policy.stopTimeoutMs), ledger.graceEndsAt);
-      return now < most ? [] : [`${name} is not killed, and its grace was over at ${most}`];
+      const most = Math.min(body.graceUntil.most, ledger.graceEndsAt);
+      return now < most + tiny ? [] : [`${name} is not killed, and its grace was over at ${most}`];
     },
   },
 
@@ -452,6 +447,8 @@ function endingsOf(known: Known, at: number, { decision }: Ledger): string[] {
   const { type, essential, restart } = known.spec;
   const cause = causeOf(known);
   if (cause === 'stop') return ['exit-stopped'];
+  // What somebody else runs does not end; it can only be late.
+  if (cause === 'exit' && known.spec.isExternal) return [];
   const isClean = cause === 'exit' && body?.exit !== undefined && 'code' in body.exit && body.exit.code === 0;
   if (isClean && (type === 'oneshot' || (!essential && restart.condition === 'on-failure'))) return ['exit-completed'];
   // What hangs in the kernel is not started beside itself; what nobody runs here has no process.

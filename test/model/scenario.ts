@@ -41,6 +41,8 @@ export interface Scenario {
   readonly policy: StopPolicy;
   /** What jitter draws, in [0, 1). */
   readonly randomness: number;
+  /** How many turns of promises an aborted wait takes to settle. */
+  readonly lagTurns: number;
   readonly events: readonly Happens[];
   /** Mostly none. */
   readonly flaws: readonly Flaw[];
@@ -48,7 +50,11 @@ export interface Scenario {
 
 const portOf = (index: number): number => 4_000 + index;
 
-const ms = (max: number) => fc.oneof(fc.constantFrom(0, 1, 5), fc.integer({ min: 0, max }));
+/** Round ones are frequent, so that much happens in the same moment. */
+const ms = (max: number, min = 0) => {
+  const round = [0, 1, 5, 100, 500, 1_000, 2_000, 5_000, 10_000].filter((one) => one >= min && one <= max);
+  return fc.oneof(fc.constantFrom(min, ...round), fc.integer({ min, max }));
+};
 
 const exit: fc.Arbitrary<Exit> = fc.oneof(
   fc.record({ code: fc.oneof(fc.constantFrom(0, 1, 143), fc.integer({ min: 0, max: 255 })) }),
@@ -85,13 +91,29 @@ const answer: fc.Arbitrary<Answer> = fc.oneof(
 );
 
 /** One answer from each of these ages on; well before the first. */
-const answersByAge: fc.Arbitrary<NonNullable<Manners['answers']>> = fc
+const turning: fc.Arbitrary<NonNullable<Manners['answers']>> = fc
   .array(fc.tuple(fc.oneof(ms(500), ms(10_000)), answer), { maxLength: 6 })
   .map((turns) => turns.sort(([a], [b]) => a - b))
   .map((turns) => (ageMs) => turns.findLast(([fromMs]) => fromMs <= ageMs)?.[1] ?? well);
 
+/** Well and something else by turns. */
+const flapping: fc.Arbitrary<NonNullable<Manners['answers']>> = fc.tuple(ms(5_000, 100), answer).map(
+  ([periodMs, other]) =>
+    (ageMs) =>
+      Math.floor(ageMs / periodMs) % 2 === 0 ? well : other,
+);
+
+/** Well from some age on. */
+const waking: fc.Arbitrary<NonNullable<Manners['answers']>> = fc.tuple(ms(10_000), answer).map(
+  ([fromMs, other]) =>
+    (ageMs) =>
+      ageMs < fromMs ? other : well,
+);
+
+const answersByAge = fc.oneof(turning, flapping, waking);
+
 const owner: fc.Arbitrary<Listening> = fc.oneof(
-  { weight: 8, arbitrary: fc.constant<Listening>({ owner: 'ours' }) },
+  { weight: 5, arbitrary: fc.constant<Listening>({ owner: 'ours' }) },
   { weight: 1, arbitrary: fc.constant<Listening>({ owner: 'foreign', holder: { pid: 9 } }) },
   { weight: 1, arbitrary: fc.constant<Listening>({ owner: 'unknown', holder: { uid: 9 } }) },
 );
@@ -108,10 +130,10 @@ const manners: fc.Arbitrary<Manners> = fc
     launchFailure: now(20, fc.record({ code: fc.constantFrom(126, 127), message: fc.constant('not found') })),
     lookMs: now(12, fc.oneof({ weight: 6, arbitrary: ms(300) }, hangs)),
     launchMs: now(6, fc.oneof({ weight: 6, arbitrary: ms(3_000) }, hangs)),
-    ends: now(3, ending),
+    ends: now(2, ending),
     reactions: now(2, reaction.map(toEach)),
     listens: now(2, fc.record({ afterMs: fc.oneof(ms(3_000), ms(30_000)), as: owner })),
-    answers: now(1, answersByAge),
+    answers: often(answersByAge),
     answerMs: now(4, ms(1_000)),
     cleanUpMs: now(6, ms(1_000)),
     stubborn: now(
@@ -126,6 +148,11 @@ function now<T>(rarity: number, value: fc.Arbitrary<T>): fc.Arbitrary<T | undefi
   return fc.oneof({ weight: rarity, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: value });
 }
 
+/** A value more often than not. */
+function often<T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> {
+  return fc.oneof({ weight: 1, arbitrary: fc.constant(undefined) }, { weight: 3, arbitrary: value });
+}
+
 type Defined<T> = { [Key in keyof T]?: Exclude<T[Key], undefined> };
 
 function withoutUndefined<T extends object>(value: T): Defined<T> {
@@ -134,29 +161,29 @@ function withoutUndefined<T extends object>(value: T): Defined<T> {
 
 const timing: fc.Arbitrary<ProbeTiming> = fc
   .record({
-    intervalMs: fc.oneof(fc.integer({ min: 400, max: 1_500 }), fc.integer({ min: 400, max: 5_000 })),
-    timeoutMs: fc.integer({ min: 1, max: 400 }),
+    intervalMs: fc.oneof(ms(1_500, 400), ms(5_000, 400)),
+    timeoutMs: ms(400, 1),
     failureThreshold: fc.integer({ min: 1, max: 3 }),
     successThreshold: fc.integer({ min: 1, max: 2 }),
-    startIntervalMs: now(3, fc.integer({ min: 1, max: 1_000 })),
+    startIntervalMs: now(3, ms(1_000, 1)),
   })
   .map((all) => withoutUndefined(all) as ProbeTiming);
 
 const restart = fc.record({
-  condition: fc.constantFrom('no', 'on-failure', 'always'),
-  baseDelayMs: fc.integer({ min: 1, max: 2_000 }),
-  maxDelayMs: fc.integer({ min: 1, max: 5_000 }),
-  resetAfterMs: fc.integer({ min: 1, max: 10_000 }),
+  condition: fc.constantFrom('no', 'on-failure', 'always', 'always'),
+  baseDelayMs: ms(2_000),
+  maxDelayMs: ms(5_000),
+  resetAfterMs: ms(10_000, 1),
   maxRestarts: fc.integer({ min: 0, max: 6 }),
   // Not too short: a service that dies at once would fill the history with thousands of lives.
-  windowMs: fc.integer({ min: 1_000, max: 60_000 }),
+  windowMs: fc.oneof(ms(60_000, 1_000), ms(5_000, 1_000)),
 });
 
 function readinessOf(index: number): fc.Arbitrary<ReadinessSpec> {
   return fc
     .record({
       timing,
-      startTimeoutMs: fc.integer({ min: 1, max: 20_000 }),
+      startTimeoutMs: ms(20_000, 1),
       settleMs: now(1, ms(2_000)),
       hasPort: fc.boolean(),
       hasStartProbe: now(2, fc.constant(true)),
@@ -182,9 +209,9 @@ function serviceAt(index: number): fc.Arbitrary<ServiceSpec> {
     .record({
       name: now(15, fc.constantFrom(...oddNames)),
       type: fc.constantFrom('service' as const, 'service' as const, 'oneshot' as const),
-      essential: fc.constantFrom(true, true, false),
+      essential: fc.boolean(),
       restart,
-      readiness: now(1, readinessOf(index)),
+      readiness: often(readinessOf(index)),
       liveness: now(2, liveness),
       stopSignal: now(4, fc.constantFrom<SignalName>('SIGINT', 'SIGQUIT')),
       stopGraceMs: now(2, ms(10_000)),
@@ -199,7 +226,7 @@ function drawsFor(count: number): fc.Arbitrary<number[]> {
   return fc.array(fc.nat(Math.max(11, count * 2)), { minLength: count, maxLength: count });
 }
 
-const conditions: readonly DependencyCondition[] = ['ready', 'started', 'completed', 'ended'];
+const conditions: readonly DependencyCondition[] = ['ready', 'ready', 'started', 'completed', 'ended'];
 
 function withDependencies(spec: ServiceSpec, earlier: readonly ServiceSpec[], drawn: readonly number[]): ServiceSpec {
   const dependsOn = earlier.flatMap((other, index): [string, DependencyCondition][] => {
@@ -235,7 +262,7 @@ const given: fc.Arbitrary<Scenario['given']> = fc
       .record({
         bare,
         drawn: fc.tuple(...indexes.map(() => drawsFor(count))),
-        timeoutsMs: now(5, fc.array(fc.integer({ min: 1, max: 20_000 }), { minLength: 1, maxLength: 3 })),
+        timeoutsMs: now(4, fc.array(fc.oneof(ms(20_000, 1), ms(20_000, 5_000)), { minLength: 1, maxLength: 3 })),
         order: now(1, fc.shuffledSubarray(indexes, { minLength: count, maxLength: count })),
       })
       .map(({ bare, drawn, timeoutsMs = [], order = indexes }) => {
@@ -312,14 +339,15 @@ export const scenario: fc.Arbitrary<Scenario> = given.chain((plan) => {
     .record({
       all: fc.tuple(...specs.map(() => lives)),
       policy,
+      lagTurns: fc.constantFrom(0, 0, 3, 30),
       randomness: fc.constantFrom(0, 0.25, 0.5, 0.999),
       events: eventsFor(specs.length),
       flaws: flawsFor(specs.length),
+      areAllDeaf: now(9, fc.constant(true)),
     })
-    .map(({ all, ...rest }) => ({
-      given: plan,
-      specs,
-      scripts: Object.fromEntries(specs.map(({ name }, index) => [name, all[index] ?? []])),
-      ...rest,
-    }));
+    .map(({ all, areAllDeaf, ...rest }) => {
+      const lives = areAllDeaf ? all.map((some) => some.map((one) => ({ ...one, reactions: deaf }))) : all;
+      const scripts = Object.fromEntries(specs.map(({ name }, index) => [name, lives[index] ?? []]));
+      return { given: plan, specs, scripts, ...rest };
+    });
 });

@@ -98,6 +98,8 @@ export class FakeMachine implements Machine {
   readonly answers = new Map<string, Answer>();
   /** How many waits are under way. */
   waits = 0;
+  /** How many turns of promises it takes until a wait that is aborted settles: promptly, but not at once. */
+  lagTurns = 0;
   /** What jitter draws. */
   randomness = 0.5;
   readonly #scripts: Readonly<Record<string, Script>>;
@@ -217,6 +219,7 @@ export class FakeMachine implements Machine {
   async #wait(ms: number, signal: AbortSignal): Promise<void> {
     this.waits += 1;
     await this.clock.sleep(ms, signal);
+    for (let turn = 0; signal.aborted && turn < this.lagTurns; turn += 1) await Promise.resolve();
     this.waits -= 1;
   }
 }

@@ -40,6 +40,7 @@ export async function startContainer(options: RunOptions): Promise<Run> {
 class ContainerRun implements Run {
   readonly form = 'container';
   readonly mode: Mode;
+  readonly isMatrix: boolean;
   readonly directory: string;
   readonly env: Readonly<Record<string, string>>;
   readonly ports: Run['ports'];
@@ -52,8 +53,9 @@ class ContainerRun implements Run {
   code: number | undefined;
   endedAt: number | undefined;
 
-  constructor({ mode }: RunOptions, scene: Scene, container: string, pid: number) {
+  constructor({ mode, image }: RunOptions, scene: Scene, container: string, pid: number) {
     this.mode = mode;
+    this.isMatrix = image === 'matrix';
     this.directory = scene.directory;
     this.env = scene.env;
     this.ports = scene.ports;

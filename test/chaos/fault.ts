@@ -13,7 +13,7 @@ import {
 } from './oracle.ts';
 import type { ProcessSeen } from './processes.ts';
 import type { Random } from './random.ts';
-import { type Form, kill, type Run, type RunOptions, seenOf } from './run.ts';
+import { type Form, hasBeenUp, kill, type Run, type RunOptions, seenOf } from './run.ts';
 
 /** What a fault may tell and change of its round. */
 export interface Round {
@@ -80,11 +80,15 @@ export function killOne(round: Round, target: ProcessSeen | undefined): Verdict 
     return goesOn;
   }
   round.note(`kill -9 of ${told(target)}`);
-  round.ends();
+  if (target.role === 'tandem' || target.role === 'leader') round.ends();
   kill(target.pid, 'SIGKILL');
   if (target.role === 'tandem') {
     round.cutsOutput();
     return mustEnd(...(run.form === 'init' || run.form === 'held' ? tandemKilledInNamespace : tandemKilled));
+  }
+  if (target.role === 'worker' && run.isMatrix && !hasBeenUp(run)) {
+    // While it boots gunicorn may need it: the gateway's database is made by a child, whose end is then its own.
+    return mayEnd(...['gateway', 'hub'].flatMap((service) => [1, 3, 137].map((code) => lost(service, code))));
   }
   if (target.role !== 'leader' || target.service === undefined) return goesOn;
   // One that is at its end anyway may be faster.

@@ -72,7 +72,7 @@ export class Judge {
           random,
           note: (what) => this.#history.note(what),
           ends: () => {
-            this.#endsAt ??= performance.now();
+            if (this.#run.code === undefined) this.#endsAt = performance.now();
           },
           losesOutput: () => {
             this.#losesOutput = true;
@@ -155,10 +155,10 @@ export class Judge {
   }
 
   #wrongOutput(): string[] {
-    const { directory, mode, stdout } = this.#run;
+    const { directory, mode, stdout, isMatrix } = this.#run;
     const wrongs = join(directory, 'wrongs');
     const noted = existsSync(wrongs) ? readFileSync(wrongs, 'utf8').trimEnd().split('\n').slice(0, 3) : [];
-    if (this.#plan.faults.some(({ runs }) => runs === 'matrix')) return noted;
+    if (isMatrix) return noted;
     return [
       ...noted,
       ...wrongLines(stdout.text, directory, { mode, mayLoseLast: this.#losesOutput, mayCutLast: this.#cutsOutput }),

@@ -35,6 +35,7 @@ export async function startLocal(options: RunOptions): Promise<Run> {
 class LocalRun implements Run {
   readonly form: Form;
   readonly mode: Mode;
+  readonly isMatrix: boolean;
   readonly directory: string;
   readonly env: Readonly<Record<string, string>>;
   readonly ports: Run['ports'];
@@ -47,9 +48,15 @@ class LocalRun implements Run {
   readonly #child: ChildProcess;
   #pid = 0;
 
-  constructor({ form, mode }: RunOptions, scene: Scene, child: ChildProcess, [stdout, stderr]: [Reader, Reader]) {
+  constructor(
+    { form, mode, stack }: RunOptions,
+    scene: Scene,
+    child: ChildProcess,
+    [stdout, stderr]: [Reader, Reader],
+  ) {
     this.form = form;
     this.mode = mode;
+    this.isMatrix = stack !== undefined;
     this.directory = scene.directory;
     this.env = scene.env;
     this.ports = scene.ports;

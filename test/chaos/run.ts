@@ -34,6 +34,8 @@ export interface RunOptions {
 export interface Run {
   readonly form: Form;
   readonly mode: Mode;
+  /** Real services, and not the fixture's. */
+  readonly isMatrix: boolean;
   /** Its mark, and where its services write. */
   readonly directory: string;
   readonly env: Readonly<Record<string, string>>;

@@ -1,9 +1,10 @@
 /** One scenario, played on the simulated machine from its start to its end, and looked at all the time. */
 import { awaitFirst } from '../../src/core/external.ts';
+import type { ServiceSpec, SignalName } from '../../src/core/spec.ts';
 import { type Happening, type Run, start } from '../core/harness.ts';
 import { brokenBy } from './flaws.ts';
 import { Ledger } from './ledger.ts';
-import { promises } from './promises.ts';
+import { handedOn, promises } from './promises.ts';
 import type { Happens, Scenario } from './scenario.ts';
 import { watched } from './watched.ts';
 
@@ -55,6 +56,7 @@ export async function play(scene: Scenario): Promise<void> {
       }
       check();
     };
+    if (scene.isStoppedFirst) run.stop();
     await run.clock.advance(0);
     for (const one of [...scene.events, lastly]) {
       await run.clock.advance(one.afterMs);
@@ -88,9 +90,13 @@ async function happen(what: Happens['what'], run: Run, ledger: Ledger, { specs }
     case 'answer':
       if (spec) run.machine.answers.set(spec.name, what.answer);
       return;
-    case 'forward':
-      run.forward(what.by);
+    case 'forward': {
+      const said = run.forward(what.by);
+      const takers = run.supervisor.views.filter(({ name }) => takes(ledger.of(name).spec, what.by));
+      const names = takers.map(({ name }) => name);
+      if (`${said}` !== `${names}`) throw new Broken(handedOn, `${said} got it, not ${names}`, run.history);
       break;
+    }
     case 'jump':
       ledger.jumpedMs += what.ms;
       return run.clock.jump(what.ms, what.first);
@@ -102,6 +108,10 @@ async function happen(what: Happens['what'], run: Run, ledger: Ledger, { specs }
       if (stop.aborted && !kill.aborted) run.kill(what.by);
   }
   await run.clock.advance(0);
+}
+
+function takes({ forwardSignals }: ServiceSpec, signal: SignalName): boolean {
+  return forwardSignals === 'all' || forwardSignals.includes(signal);
 }
 
 /** What does not fit together is refused, with all that is wrong, and nothing is started. */

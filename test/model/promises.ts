@@ -28,6 +28,8 @@ const tiny = 1e-6;
 
 const running: ReadonlySet<string> = new Set(['starting', 'ready', 'unready']);
 
+export const handedOn = 'a signal is handed on to those that ask for it, each time, once';
+
 export const promises: Readonly<Record<string, Promised>> = {
   'the plan puts each service after what it needs, and leaves the rest as it was given': {
     afterwards: ({ scene: { specs } }, { supervisor: { views } }) => {
@@ -283,7 +285,7 @@ export const promises: Readonly<Record<string, Promised>> = {
     },
   },
 
-  'a signal is handed on to those that ask for it, each time, once': {
+  [handedOn]: {
     atRest: (known) => {
       const { spec, early, owed } = known;
       const left = isAlive(known) ? [...owed, ...early] : owed;

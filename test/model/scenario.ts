@@ -43,6 +43,8 @@ export interface Scenario {
   readonly randomness: number;
   /** How many turns of promises an aborted wait takes to settle. */
   readonly lagTurns: number;
+  /** The end is asked for before anything begins. */
+  readonly isStoppedFirst: boolean;
   readonly events: readonly Happens[];
   /** Mostly none. */
   readonly flaws: readonly Flaw[];
@@ -341,6 +343,7 @@ export const scenario: fc.Arbitrary<Scenario> = given.chain((plan) => {
       policy,
       lagTurns: fc.constantFrom(0, 0, 3, 30),
       randomness: fc.constantFrom(0, 0.25, 0.5, 0.999),
+      isStoppedFirst: now(30, fc.constant(true)).map(Boolean),
       events: eventsFor(specs.length),
       flaws: flawsFor(specs.length),
       areAllDeaf: now(9, fc.constant(true)),

@@ -13,6 +13,8 @@ export const mostYamlLevels = 100;
 const scalarMark = '\x1f';
 const marks = new Set([scalarMark, '\x02', '\x18']);
 
+const indicators = new Set(['-', '?', ':']);
+
 /**
  * The first line, from 1, that is nested deeper than `mostYamlLevels`; `undefined` if there is none. Levels are brackets, and the
  * columns at which lines and the indicators in them begin.
@@ -24,8 +26,8 @@ export function tooDeepAt(tokens: Iterable<string>): number | undefined {
   let isScalar = false;
   let isFirst = true;
   for (const token of tokens) {
-    const isBlank = !isScalar && (/^[ \t\r\n]+$/.test(token) || token.startsWith('#') || token === '\x02');
-    const begins = !isBlank && (isFirst || /^[-?:]$/.test(token));
+    const isBlank = !isScalar && (token.trim() === '' || token.startsWith('#') || token === '\x02');
+    const begins = !isBlank && (isFirst || indicators.has(token));
     if (begins && open === 0 && !isScalar) {
       while ((columns.at(-1) ?? -1) >= column) columns.pop();
       columns.push(column);

@@ -7,7 +7,8 @@ const lex = (text: string) => [...new Lexer().lex(text)];
 /** How many levels are open at the end of the text: what is missing to the most, in brackets. */
 function levelsAfter(tokens: readonly string[]): number {
   let brackets = 0;
-  while (tooDeepAt([...tokens, ...Array<string>(brackets).fill('[')]) === undefined) brackets += 1;
+  const isTooDeep = () => tooDeepAt([...tokens, ...Array<string>(brackets).fill('[')]) !== undefined;
+  while (brackets <= mostYamlLevels && !isTooDeep()) brackets += 1;
   return mostYamlLevels + 1 - brackets;
 }
 
@@ -51,6 +52,9 @@ const cells: readonly (readonly [text: string, levels: number])[] = [
   ['a:\r\n\r\n  b: ', 4],
   ['a:\n# - c: [\n  b: ', 4],
   ['a: # [[[\n  b: ', 4],
+  // Anchors and tags end as they like.
+  ['a: &b- ', 2],
+  ['a: !b? ', 2],
   // Text is text.
   ['a: "[[[ - : {"', 2],
   ['a: "[\n  - [ - :"\nb: ', 2],
@@ -61,6 +65,7 @@ const cells: readonly (readonly [text: string, levels: number])[] = [
   // A line is where it is, whatever stands above it.
   ['"aaaaaaaa\nb" : \n  - ', 2],
   ['"a\n  b": - ', 3],
+  ['"a\n  b" : - "1"\n      - ', 3],
   ['? "aaaaaaaa\n  b"\n: - ', 2],
   ['? - "aaaaaaaa\n b" : \n   - ', 3],
 ];
@@ -76,7 +81,7 @@ t.test('text that is nothing but an indicator is text all the same', async (t) =
 });
 
 t.test('marks of the lexer take no room in a line', async (t) => {
-  for (const mark of ['\x02', '\x18', '\x1f']) t.equal(levelsAfter(['-', mark, 'x', '\n', '  ', '-']), 2);
+  for (const mark of ['\x02', '\x18', '\x1f']) t.equal(levelsAfter(['-', mark, 'x', '-', '\n', '   ', '-']), 3);
 });
 
 t.test('B20 the bound is a hundred levels: one more is too deep, in the line where it is', async (t) => {

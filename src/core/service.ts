@@ -136,7 +136,7 @@ export class Service {
       return false;
     }
     if (lost) {
-      const failure: Failure = lost.failure ?? { cause: 'exit', exit: lost.exit ?? { code: 1 } };
+      const failure: Failure = lost.failure ?? { cause: 'exit', exit: { code: 1 } };
       this.#fail('dependency-failed', { cause: 'dependency-failed', dependency: lost.name, failure });
       return false;
     }

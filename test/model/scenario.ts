@@ -165,7 +165,7 @@ const timing: fc.Arbitrary<ProbeTiming> = fc
   .record({
     intervalMs: fc.oneof(ms(1_500, 400), ms(5_000, 400)),
     timeoutMs: ms(400, 1),
-    failureThreshold: fc.integer({ min: 1, max: 3 }),
+    failureThreshold: fc.constantFrom(1, 1, 2, 3),
     successThreshold: fc.integer({ min: 1, max: 2 }),
     startIntervalMs: now(3, ms(1_000, 1)),
   })
@@ -219,8 +219,13 @@ function serviceAt(index: number): fc.Arbitrary<ServiceSpec> {
       stopGraceMs: now(2, ms(10_000)),
       forwardSignals: now(4, fc.constantFrom('all' as const, ['SIGHUP'] as const, ['SIGTERM', 'SIGUSR1'] as const)),
       skip: now(9, fc.constant('not wanted')),
+      mayBeExternal: now(4, fc.constant(true)),
     })
-    .map(({ name, ...some }) => service(`${name ?? 's'}${name ? '' : index}`, withoutUndefined(some)));
+    .map(({ name, mayBeExternal, ...some }) => {
+      const isExternal = mayBeExternal && some.type === 'oneshot' && some.readiness?.probe;
+      const spec = service(name ?? `s${index}`, withoutUndefined(some));
+      return isExternal ? { ...spec, isExternal: true } : spec;
+    });
 }
 
 /** For each earlier service a draw: which condition, or none. The more there are, the rarer. */
@@ -284,10 +289,10 @@ function together({ specs, externals }: Scenario['given']): ServiceSpec[] {
     return service(name, { type: 'oneshot', isExternal: true, readiness });
   });
   const needs = outside.map(({ name }): [string, DependencyCondition] => [name, 'completed']);
-  const inside = specs.map((spec) => ({
-    ...spec,
-    dependsOn: Object.fromEntries([...needs, ...Object.entries(spec.dependsOn)]),
-  }));
+  const inside = specs.map((spec) => {
+    const dependsOn = Object.fromEntries([...needs, ...Object.entries(spec.dependsOn)]);
+    return spec.isExternal ? spec : { ...spec, dependsOn };
+  });
   return [...outside, ...inside];
 }
 
@@ -301,7 +306,7 @@ function eventsFor(count: number): fc.Arbitrary<Happens[]> {
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('kill' as const), by: signalName }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('forward' as const), by: forwarded }) },
     { weight: 8, arbitrary: fc.record({ kind: fc.constant('exit' as const), service: index, exit }) },
-    { weight: 3, arbitrary: fc.record({ kind: fc.constant('answer' as const), service: index, answer }) },
+    { weight: 5, arbitrary: fc.record({ kind: fc.constant('answer' as const), service: index, answer }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('take-port' as const), service: index }) },
     {
       weight: 1,
@@ -346,7 +351,7 @@ export const scenario: fc.Arbitrary<Scenario> = given.chain((plan) => {
       isStoppedFirst: now(30, fc.constant(true)).map(Boolean),
       events: eventsFor(specs.length),
       flaws: flawsFor(specs.length),
-      areAllDeaf: now(9, fc.constant(true)),
+      areAllDeaf: now(5, fc.constant(true)),
     })
     .map(({ all, areAllDeaf, ...rest }) => {
       const lives = areAllDeaf ? all.map((some) => some.map((one) => ({ ...one, reactions: deaf }))) : all;

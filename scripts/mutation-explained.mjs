@@ -6,7 +6,7 @@
 
 const forTheCompiler = {
   failure: 'a dependency that is lost for good has failed, and its view says why; the rest is for the compiler',
-  readiness: 'only what has a readiness can be late or be waited for; the ?. is for the compiler',
+  readiness: 'only what has a readiness is waited for long enough to be told of; the ?. is for the compiler',
   outcome: 'here the end is decided, so there is an outcome; the ?. is for the compiler',
   plan: 'makePlan refuses names that do not exist; the rest is for the compiler',
   split: 'split() returns one piece at least; the default is for the compiler',
@@ -21,19 +21,13 @@ export const explained = [
   ].map(([was, becomes]) => {
     return { file: 'src/core/service.ts', was, becomes, in: 'lost.failure ??', reason: forTheCompiler.failure };
   }),
-  ...[
-    ['this.spec.readiness?.startTimeoutMs', 'limitMs: this.spec'],
-    ['this.spec.readiness?.startTimeoutMs', '?? 0'],
-    ['this.spec.readiness?.port', 'const port = this.spec.readiness?.port;'],
-  ].map(([was, line]) => {
-    return {
-      file: 'src/core/service.ts',
-      was,
-      becomes: was.replace('?', ''),
-      in: line,
-      reason: forTheCompiler.readiness,
-    };
-  }),
+  {
+    file: 'src/core/service.ts',
+    was: 'this.spec.readiness?.startTimeoutMs',
+    becomes: 'this.spec.readiness.startTimeoutMs',
+    in: 'limitMs: this.spec',
+    reason: forTheCompiler.readiness,
+  },
   {
     file: 'src/core/service.ts',
     was: 'result.ok',

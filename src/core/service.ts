@@ -286,12 +286,11 @@ export class Service {
   }
 
   #lateness(): Failure {
-    const limitMs = this.spec.readiness?.startTimeoutMs ?? 0;
+    const { startTimeoutMs = 0, port } = this.spec.readiness ?? {};
     const goal = this.spec.isExternal || this.spec.type === 'service' ? 'ready' : 'completed';
     const last = this.view.value.probe?.reason;
-    const port = this.spec.readiness?.port;
     const why = last ?? (port && this.spec.type === 'service' ? `nothing listens on port ${port.port}` : undefined);
-    return { cause: 'start-timeout', message: `not ${goal} within ${limitMs / 1000} s${why ? `: ${why}` : ''}` };
+    return { cause: 'start-timeout', message: `not ${goal} within ${startTimeoutMs / 1000} s${why ? `: ${why}` : ''}` };
   }
 
   /** Into `ready`, if the listener is not a stranger. */

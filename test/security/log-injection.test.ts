@@ -4,24 +4,22 @@
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net';
+import { createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { readStatus } from '../../src/cli/status.ts';
 import { showWord } from '../../src/config/words.ts';
-import { noRestart, type ProbeSpec, type ServiceSpec } from '../../src/core/spec.ts';
+import type { ProbeSpec } from '../../src/core/spec.ts';
 import { visible, visibleLines } from '../../src/core/visible.ts';
 import { makeLog } from '../../src/host/log.ts';
 import { jsonFormat, prefixFormat } from '../../src/host/output-format.ts';
 import { makeLineSplitter } from '../../src/host/output-lines.ts';
 import { openSink } from '../../src/host/output-sink.ts';
-import { makeProbe } from '../../src/host/probes.ts';
 import { commandOf } from '../../src/host/proc-table.ts';
-import { makeLauncher } from '../../src/host/processes.ts';
 import { node, tandemSync } from '../support/run-tandem.ts';
 import { until } from '../support/until.ts';
+import { ask, portOf, serve } from './hostile-server.ts';
 
 const unseen = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 const unseenInLines = /(?!\n)[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
@@ -31,38 +29,6 @@ const illWill =
   '\u001b[2J\u001b]0;x\u0007\u009b2J\u202edb\u2066\u2028\u2029\r\ntandem: all is well\u{e0041}\u200b\ufeff';
 
 // Probes
-
-const spec: ServiceSpec = {
-  name: 'evil',
-  type: 'service',
-  process: {
-    command: ['true'],
-    cwd: tmpdir(),
-    environment: { PATH: process.env['PATH'] ?? '' },
-    attachment: 'service',
-  },
-  dependsOn: {},
-  restart: noRestart,
-  essential: true,
-  stopSignal: 'SIGTERM',
-  forwardSignals: [],
-};
-
-const probe = makeProbe(makeLauncher());
-const ask = (question: ProbeSpec) => probe(question, spec, 5_000, new AbortController().signal);
-
-async function portOf(t: Test, server: Server): Promise<number> {
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  t.teardown(() => server.close());
-  return (server.address() as AddressInfo).port;
-}
-
-/** An HTTP server of ill will. */
-async function serve(t: Test, handler: (request: IncomingMessage, response: ServerResponse) => void): Promise<string> {
-  const server = createServer(handler);
-  t.teardown(() => server.closeAllConnections());
-  return `http://127.0.0.1:${await portOf(t, server)}/`;
-}
 
 const answers: readonly (readonly [string, Pick<Extract<ProbeSpec, { kind: 'http' }>, 'json' | 'status'>, unknown])[] =
   [

@@ -1,46 +1,11 @@
 /** docs/security.md: a service that answers tandem's probes with ill will. It can fail its own probe, and nothing else. */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
+import type { ServerResponse } from 'node:http';
+import { createServer as createTcpServer, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import t, { type Test } from 'tap';
 import type { ProbeResult } from '../../src/core/ports.ts';
-import { noRestart, type ProbeSpec, type ServiceSpec } from '../../src/core/spec.ts';
-import { makeProbe } from '../../src/host/probes.ts';
-import { makeLauncher } from '../../src/host/processes.ts';
-
-const spec: ServiceSpec = {
-  name: 'evil',
-  type: 'service',
-  process: {
-    command: ['true'],
-    cwd: tmpdir(),
-    environment: { PATH: process.env['PATH'] ?? '' },
-    attachment: 'service',
-  },
-  dependsOn: {},
-  restart: noRestart,
-  essential: true,
-  stopSignal: 'SIGTERM',
-  forwardSignals: [],
-};
-
-const probe = makeProbe(makeLauncher());
-const timeoutMs = 5_000;
-const ask = (question: ProbeSpec) => probe(question, spec, timeoutMs, new AbortController().signal);
-
-async function portOf(t: Test, server: Server): Promise<number> {
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  t.teardown(() => server.close());
-  return (server.address() as AddressInfo).port;
-}
-
-/** An HTTP server of ill will. */
-async function serve(t: Test, handler: (request: IncomingMessage, response: ServerResponse) => void): Promise<string> {
-  const server = createServer(handler);
-  t.teardown(() => server.closeAllConnections());
-  return `http://127.0.0.1:${await portOf(t, server)}/`;
-}
+import type { ProbeSpec } from '../../src/core/spec.ts';
+import { ask, portOf, serve } from './hostile-server.ts';
 
 /** Writes for as long as somebody reads; tells how much that was. */
 function endless(piece: string) {

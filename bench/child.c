@@ -2,7 +2,7 @@
  * (CLOCK_MONOTONIC) to a file.
  *
  *   child NAME [PORT [DELAY_MS]]   "NAME exec", after the delay "NAME listen" just before listen(), "NAME term" on
- *                                  SIGTERM; then it ends with 0. Without a port it ends at once.
+ *                                  SIGTERM or SIGINT; then it ends with 0. Without a port it ends at once.
  *
  * Events go to the file named by BENCH_EVENTS, appended in one write each.
  */
@@ -42,6 +42,7 @@ int main(int argc, char **argv) {
   if (argc < 3) return 0;
 
   signal(SIGTERM, on_term);
+  signal(SIGINT, on_term);
   if (argc > 3) {
     long delay = atol(argv[3]);
     struct timespec pause = {delay / 1000, delay % 1000 * 1000000};

@@ -14,6 +14,12 @@ const forTheCompiler = {
 
 /** @type {readonly { file: string, was: string, becomes: string, in?: string, reason: string }[]} */
 export const explained = [
+  {
+    file: 'src/core/budget.ts',
+    was: 'eachMs > leftMs / sharers',
+    becomes: 'eachMs >= leftMs / sharers',
+    reason: 'who needs just an even share leaves just an even share to each of the others',
+  },
   ...[
     ["{ cause: 'exit', exit: { code: 1 } }", '{}'],
     ["'exit'", '""'],

@@ -1,7 +1,7 @@
 /** From peers to rows: those that can are run, in turns; of the others it is said why they cannot. */
 import type { Bench } from '../bench.ts';
 import { type Case, type Figures, interleave } from '../interleave.ts';
-import type { Peer, Way } from '../peers/peer.ts';
+import type { Way } from '../peers/peer.ts';
 import type { Row } from './measure.ts';
 
 /** A peer in one of its forms, or what it is compared with. */
@@ -14,11 +14,6 @@ export function entry<Input>(
   run: (way: Exclude<Way<Input>, string>) => Promise<Figures>,
 ): Entry {
   return typeof way === 'string' ? { name, cannot: way } : { name, run: () => run(way) };
-}
-
-/** One entry a peer. */
-export function entriesOf(bench: Bench, make: (peer: Peer) => Entry): Entry[] {
-  return bench.peers.map(make);
 }
 
 /** Runs them in turns. Those of tandem, by their name, are ours. */

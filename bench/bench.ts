@@ -3,11 +3,12 @@
  * measured and knows when the children did what; what is made of that is the measures' affair.
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { arch, cpus, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { debian } from './peers/install.ts';
 import type { Child, Launch, Peer } from './peers/peer.ts';
 
 /** Milliseconds of the clock that the children use, too. */
@@ -61,12 +62,15 @@ export class Bench {
   static async prepare(options: Options): Promise<Bench> {
     const work = mkdtempSync(join(tmpdir(), 'tandem-bench-'));
     const [versions, absent] = [new Map<string, string>(), new Map<string, string>()];
-    for (const peer of options.peers) {
-      await peer.install(options.cache).then(
-        (version) => versions.set(peer.name, version),
-        (error: Error) => absent.set(peer.name, `could not be installed: ${error.message}`),
-      );
-    }
+    mkdirSync(options.cache, { recursive: true });
+    const installed = options.peers.map(({ name, install }) =>
+      install(options.cache).then(
+        (version) => versions.set(name, version),
+        (error: Error) => absent.set(name, `could not be installed: ${error.message}`),
+      ),
+    );
+    // For the children; a machine without a package manager may have another compiler.
+    await Promise.all([...installed, ...['gcc', 'libc6-dev'].map((name) => debian(name).catch(() => {}))]);
     const bench = new Bench(options, work, versions, absent);
     bench.compile('child');
     return bench;

@@ -1,10 +1,10 @@
 /** A bar chart of a measure's first figure: a bar a row, its whisker from minimum to maximum. */
-import type { Measure } from './measures/measure.ts';
-import type { Line } from './report.ts';
+import type { Result } from './result.ts';
+import { short } from './table.ts';
 
 const [width, labels, bar, gap] = [760, 220, 18, 8];
 
-export function chartOf({ title, columns }: Measure, lines: readonly Line[]): string {
+export function chartOf({ title, columns, lines }: Result): string {
   const [column] = columns;
   const rows = lines.flatMap(({ name, isOurs, figures }) => {
     const summary = column && figures[column.figure];
@@ -19,7 +19,7 @@ export function chartOf({ title, columns }: Measure, lines: readonly Line[]): st
       `<text x="${labels - 8}" y="${middle + 4}" text-anchor="end">${escaped(name)}</text>`,
       `<rect x="${labels}" y="${y}" width="${(Number(x(median)) - labels).toFixed(1)}" height="${bar}" fill="${isOurs ? '#2f6f9f' : '#b9c4cc'}"/>`,
       `<path d="M${x(minimum)} ${middle}H${x(maximum)}" stroke="#333"/>`,
-      `<text x="${Number(x(maximum)) + 6}" y="${middle + 4}">${median.toPrecision(3)}</text>`,
+      `<text x="${Number(x(maximum)) + 6}" y="${middle + 4}">${short(median)}</text>`,
     ].join('');
   });
   const height = 44 + rows.length * (bar + gap);

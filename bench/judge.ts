@@ -1,12 +1,13 @@
 /** Whether tandem reaches a goal. */
 import type { Column } from './measures/measure.ts';
-import type { Line } from './report.ts';
+import type { Line } from './result.ts';
 
 export interface Verdict {
   /** Whose figure it is. */
   readonly name: string;
   readonly column: string;
   readonly figure: string;
+  readonly unit: string;
   /** The figure, or its ratio to the baseline. */
   readonly reached: number;
   readonly limit: number;
@@ -16,7 +17,7 @@ export interface Verdict {
 }
 
 /** One verdict for every line of tandem's that has the figure; none without a goal or without the baseline. */
-export function judge({ figure, title, goal, isHigherBetter }: Column, lines: readonly Line[]): Verdict[] {
+export function judge({ figure, title, unit, goal, isHigherBetter }: Column, lines: readonly Line[]): Verdict[] {
   if (!goal) return [];
   const { limit, over, of = 'median' } = goal;
   const base = over === undefined ? 1 : lines.find(({ name }) => name === over)?.figures[figure]?.median;
@@ -30,6 +31,7 @@ export function judge({ figure, title, goal, isHigherBetter }: Column, lines: re
         name,
         column: title,
         figure,
+        unit,
         reached,
         limit,
         ...(over && { over }),

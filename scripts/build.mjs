@@ -1,10 +1,10 @@
 /**
  * `npm run build`: src/ -> dist/.
  *
- *   dist/tandem.cjs        the program: runs the bundle, from its code cache
+ *   dist/tandem.cjs        the program: runs the bundle and what is loaded later, from their code caches
  *   dist/main.cjs          the bundle, one CommonJS file: nothing is in it that a start may not need
  *   dist/tandem-yaml.cjs   what is about tandem.yaml, loaded where there is one
- *   dist/cache/            what a run compiles of the bundle, for the Node that built it (scripts/warm.mjs)
+ *   dist/cache/            what runs compile of the bundle, of tandem-yaml.cjs and of vendor/, for the Node that built it (scripts/warm.mjs)
  *   dist/vendor/NAME.cjs   a library each that is loaded when it is needed (`import('pino')`)
  *   dist/native/           reaper.node, launch, hold.so and guard, made by `cc`
  *   dist/LICENCES.txt      the licences of all packages of which something is in these files
@@ -126,7 +126,7 @@ function buildNativeParts() {
   }
 }
 
-/** Names the bundle's content; its code cache is for this one alone. */
+/** Names the content of all files that are loaded; their code caches are for these alone. */
 function hashOf(files) {
   const hash = createHash('sha256');
   for (const { contents } of files) hash.update(contents);
@@ -186,18 +186,20 @@ async function buildBundle() {
     outfile: join(dist, 'tandem-yaml.cjs'),
     plugins: [vendorPlugin(libraries)],
   });
-  const start = await esbuild.build({
-    ...common,
-    entryPoints: [starter],
-    outfile: program,
-    define: { TANDEM_BUNDLE_HASH: JSON.stringify(hashOf(main.outputFiles)) },
-    banner: { js: '#!/usr/bin/env node' },
-  });
   const vendor = await esbuild.build({
     ...common,
     entryPoints: [...libraries].map((name) => ({ in: name, out: name })),
     outdir: join(dist, 'vendor'),
     outExtension: { '.js': '.cjs' },
+  });
+  const start = await esbuild.build({
+    ...common,
+    entryPoints: [starter],
+    outfile: program,
+    define: {
+      TANDEM_BUNDLE_HASH: JSON.stringify(hashOf([...main.outputFiles, ...later.outputFiles, ...vendor.outputFiles])),
+    },
+    banner: { js: '#!/usr/bin/env node' },
   });
 
   const licences = { path: join(dist, 'LICENCES.txt'), contents: licencesOf([main, later, start, vendor]) };

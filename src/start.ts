@@ -1,10 +1,10 @@
 /**
- * The program's first file: runs the bundle, from V8's code cache if there is one, so that what was compiled once at build
- * time (`scripts/warm.mjs`) is not compiled at every start. Node's own compile cache holds what was compiled before the
- * first line ran, which is next to nothing; this one holds what a run has used.
+ * The program's first file: runs the bundle, and what is loaded behind it, from V8's code cache if there is one, so that what
+ * was compiled once at build time (`scripts/warm.mjs`) is not compiled at every start. Node's own compile cache holds what was
+ * compiled before the first line ran, which is next to nothing; this one holds what a run has used.
  *
  * V8 itself refuses a cache of another V8 or of other flags, and compiles; of the source it compares the length alone, so
- * the cache's name holds the bundle's hash.
+ * the cache's name holds the hash of all files that it is for.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,23 +12,49 @@ import { Script } from 'node:vm';
 
 declare const TANDEM_BUNDLE_HASH: string;
 
-const file = join(__dirname, 'main.cjs');
+/** What CommonJS gives to a module. */
+type Body = (
+  exports: unknown,
+  require: (id: string) => unknown,
+  module: { exports: unknown },
+  filename: string,
+  dirname: string,
+) => void;
 
-/** Where the code cache for this Node is, or would be. */
-export const cacheFile = join(__dirname, 'cache', `${TANDEM_BUNDLE_HASH}-${process.version}-${process.arch}`);
+/** Where the code caches for this Node are, or would be: one for each file, by its name. */
+export const cacheDirectory = join(__dirname, 'cache', `${TANDEM_BUNDLE_HASH}-${process.version}-${process.arch}`);
 
-/** The bundle, as a function of what CommonJS gives to a module. */
-export const bundle = new Script(
-  `(function (exports, require, module, __filename, __dirname) {${readFileSync(file, 'latin1')}\n})`,
-  { filename: file, cachedData: readCache() },
-);
+const loaded = new Map<string, { exports: unknown }>();
 
-function readCache(): Buffer | undefined {
+/** `require` of the bundles: what lies beside them is loaded here, everything else by Node. */
+function requireHere(id: string): unknown {
+  return id.startsWith('./') ? load(id.slice(2), { exports: {} }) : require(id);
+}
+
+function load(name: string, module: { exports: unknown }): unknown {
+  const known = loaded.get(name);
+  if (known) return known.exports;
+  loaded.set(name, module);
+  const body = compile(name).runInThisContext() as Body;
+  body(module.exports, requireHere, module, join(__dirname, name), __dirname);
+  return module.exports;
+}
+
+function compile(name: string): Script {
+  const filename = join(__dirname, name);
+  const source = readFileSync(filename, 'latin1');
+  return new Script(`(function (exports, require, module, __filename, __dirname) {${source}\n})`, {
+    filename,
+    cachedData: readCache(name),
+  });
+}
+
+function readCache(name: string): Buffer | undefined {
   try {
-    return readFileSync(cacheFile);
+    return readFileSync(join(cacheDirectory, name));
   } catch {
     return undefined;
   }
 }
 
-bundle.runInThisContext()({}, require, module, file, __dirname);
+load('main.cjs', module);

@@ -1,48 +1,55 @@
-/** The code cache beside the bundle: it is used, and where it cannot be, nothing but time is lost. */
+/** The code caches beside the bundle: they are used, and where they cannot be, nothing but time is lost. */
 import { spawnSync } from 'node:child_process';
 import { cpSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import manifest from '../../package.json' with { type: 'json' };
 
 const shipped = join(import.meta.dirname, '../../dist');
 
+/** Says what V8 made of the cache of each file: undefined if there was none. */
 const spySource = `
-  process.on('exit', () => {
-    const { bundle } = process.mainModule.exports;
-    process.stdout.write(\`refused: \${bundle.cachedDataRejected}\\n\`);
-  });
-  const { dlopen } = process;
-  process.dlopen = (module, path) => {
-    dlopen(module, path);
-    module.exports.exit = process.exit;
+  const vm = require('node:vm');
+  const { basename } = require('node:path');
+  const { Script } = vm;
+  vm.Script = class extends Script {
+    constructor(source, options) {
+      super(source, options);
+      process.stdout.write(\`refused \${basename(options.filename)}: \${this.cachedDataRejected}\\n\`);
+    }
   };
 `;
 
-/** Runs `--version` of a copy of what is shipped, and says what V8 made of its cache: undefined if there was none. */
-function versionOf(t: { testdir(files: Record<string, string>): string }, change: (cache: string) => void): string {
-  const directory = t.testdir({ 'spy.cjs': spySource });
+/** `check`s a tandem.yaml with a copy of what is shipped: what was loaded, and the plan's first line. */
+function checkWith(t: { testdir(files: Record<string, string>): string }, change: (cache: string) => void): string[] {
+  const directory = t.testdir({ 'spy.cjs': spySource, 'tandem.yaml': 'services: {one: {command: "true"}}' });
   cpSync(shipped, join(directory, 'dist'), { recursive: true });
   change(join(directory, 'dist/cache'));
-  const words = ['--require', join(directory, 'spy.cjs'), join(directory, 'dist/tandem.cjs'), '--version'];
-  const { stdout, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8', env: {} });
-  return stdout + stderr;
+  const words = ['--require', join(directory, 'spy.cjs'), join(directory, 'dist/tandem.cjs'), 'check'];
+  const { stdout, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8', env: {}, cwd: directory });
+  return [...stdout.split('\n').filter((line) => /^(refused|order)/.test(line)), ...(stderr && [stderr])];
 }
 
-t.test('the cache that was built is used, wherever it was copied to', async (t) => {
-  t.equal(
-    versionOf(t, () => {}),
-    `${manifest.version}\nrefused: false\n`,
+const each = (refused: string) => [
+  ...['main.cjs', 'tandem-yaml.cjs', 'yaml.cjs'].map((file) => `refused ${file}: ${refused}`),
+  'order      one',
+];
+
+t.test('the caches that were built are used, wherever they were copied to', async (t) => {
+  t.strictSame(
+    checkWith(t, () => {}),
+    each('false'),
   );
 });
 
-t.test('a cache that V8 refuses, or none, loses nothing but time', async (t) => {
+t.test('caches that V8 refuses, or none, lose nothing but time', async (t) => {
   const spoil = (cache: string) => {
-    for (const name of readdirSync(cache)) writeFileSync(join(cache, name), 'no code');
+    for (const item of readdirSync(cache, { withFileTypes: true, recursive: true })) {
+      if (item.isFile()) writeFileSync(join(item.parentPath, item.name), 'no code');
+    }
   };
-  t.equal(versionOf(t, spoil), `${manifest.version}\nrefused: true\n`);
-  t.equal(
-    versionOf(t, (cache) => rmSync(cache, { recursive: true })),
-    `${manifest.version}\nrefused: undefined\n`,
+  t.strictSame(checkWith(t, spoil), each('true'));
+  t.strictSame(
+    checkWith(t, (cache) => rmSync(cache, { recursive: true })),
+    each('undefined'),
   );
 });

@@ -63,8 +63,9 @@ t.test("threat: tandem's own variables leak into a service: it sees none", async
 
 t.test('threat: secrets of the build or of a run lie in the code cache: none of its environment does', async (t) => {
   const cache = join(dirname(program), 'cache');
-  for (const name of readdirSync(cache)) {
-    const bytes = readFileSync(join(cache, name));
+  for (const item of readdirSync(cache, { withFileTypes: true, recursive: true })) {
+    if (!item.isFile()) continue;
+    const bytes = readFileSync(join(item.parentPath, item.name));
     // What scripts/warm.mjs has set for the run that fills it.
     for (const trace of ['tandem-warm-', process.env['PATH'] ?? '']) {
       if (trace.length > 1) t.notOk(bytes.includes(trace), trace);

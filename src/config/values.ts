@@ -21,16 +21,21 @@ class Refusal {
   }
 }
 
-function kind<T>(parse: (text: string) => T | Refusal) {
-  return z.pipe(
-    z.string(),
-    z.transform((text: string, context): T => {
-      const value = parse(text);
-      if (!(value instanceof Refusal)) return value;
-      context.issues.push({ code: 'custom', message: value.accepted, input: text });
-      return z.NEVER;
-    }),
-  );
+/** Makes the schema when it is first asked for: those of one preset are of no use to the other, nor to a tandem.yaml. */
+export type Kind<T> = () => z.ZodMiniType<T, string>;
+
+function kind<T>(parse: (text: string) => T | Refusal): Kind<T> {
+  const refine = (text: string, context: z.core.ParsePayload): T => {
+    const value = parse(text);
+    if (!(value instanceof Refusal)) return value;
+    context.issues.push({ code: 'custom', message: value.accepted, input: text });
+    return z.NEVER;
+  };
+  let schema: z.ZodMiniType<T, string> | undefined;
+  return () => {
+    schema ??= z.pipe(z.string(), z.transform(refine));
+    return schema;
+  };
 }
 
 /** One of the words, in any case. */
@@ -154,7 +159,7 @@ export const appModule = kind<string>((text) =>
 );
 
 /** Anything that is not empty. */
-export const text = z.string();
+export const text = kind<string>((given) => given);
 
 function parseWhole(text: string, least: number, most: number): number | undefined {
   const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;

@@ -15,6 +15,7 @@ import {
   host,
   httpPath,
   httpUrl,
+  type Kind,
   memory,
   variableNames as namesOfVariables,
   oneOf,
@@ -34,7 +35,7 @@ import {
 export type Owner = 'tandem' | 'hub' | 'gateway';
 
 export interface Variable {
-  readonly accepts: z.ZodMiniType<unknown, string>;
+  readonly accepts: Kind<unknown>;
   readonly owner: Owner;
   /** As an operator would write it; one for all presets or one for each. Absent: `unset` says what happens. */
   readonly default?: string | Readonly<Record<PresetName, string>>;
@@ -483,8 +484,8 @@ type Table = typeof variables;
 /** Every variable's value; `undefined` is possible only where there is no default. */
 export type Values = {
   readonly [K in VariableName]: Table[K] extends { readonly default: unknown }
-    ? z.output<Table[K]['accepts']>
-    : z.output<Table[K]['accepts']> | undefined;
+    ? z.output<ReturnType<Table[K]['accepts']>>
+    : z.output<ReturnType<Table[K]['accepts']>> | undefined;
 };
 
 /** The texts that were found, defaults included. */
@@ -517,7 +518,7 @@ export function parseValues(texts: Texts): Parsed {
   for (const name of variableNames) {
     const text = texts[name];
     if (text === undefined) continue;
-    const result = z.safeParse(variable(name).accepts, text);
+    const result = z.safeParse(variable(name).accepts(), text);
     if (result.success) values[name] = result.data;
     else refusals.push(...result.error.issues.map(({ message }) => ({ name, accepted: message })));
   }

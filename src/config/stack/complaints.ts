@@ -81,13 +81,13 @@ export class Complaints {
     const part = partAt(this.#root, path);
     if (!part) return undefined;
     const plain = plainOf(part, String(path.at(-1)));
-    const first = z.safeParse(kind, plain);
+    const first = z.safeParse(kind(), plain);
     if (first.success) return first.data;
     const issues = first.error.issues.flatMap(flatten);
     const [extensions, others] = [issues.filter(isExtension), issues.filter((issue) => !isExtension(issue))];
     if (extensions.length > 0) {
       withoutKeys(plain, extensions);
-      const second = z.safeParse(kind, plain);
+      const second = z.safeParse(kind(), plain);
       if (second.success) return second.data;
     }
     for (const issue of others) this.#tell(issue, path);

@@ -5,7 +5,7 @@ import { type KeyTable, object, tables } from './object.ts';
 
 /** Draft 7: what the editors' YAML servers read. */
 export function stackSchema(): object {
-  const schema = z.toJSONSchema(object(stackKeys, 'a map with services'), {
+  const schema = z.toJSONSchema(object(stackKeys, 'a map with services')(), {
     target: 'draft-7',
     io: 'input',
     unrepresentable: 'any',

@@ -1,6 +1,7 @@
 /**
  * The kinds of values in a tandem.yaml: from what is written to a checked value. Each says in words what it accepts, and that
  * is the error message. Scalars arrive as texts (see `located.ts`); numbers and booleans are in the schemas for editors.
+ * A schema is made when it is first asked for: of all that a file may hold, most hold little, and a start waits for it.
  */
 import { constants } from 'node:os';
 import * as z from 'zod/mini';
@@ -9,8 +10,20 @@ import { durationSyntax, parseDurationMs } from '../duration.ts';
 import { nearest } from '../nearest.ts';
 import { splitWords } from '../words.ts';
 
-/** Any kind. */
-export type Kind<T = unknown> = z.ZodMiniType<T, unknown>;
+/** Any kind: gives its schema. */
+export type Kind<T = unknown> = () => z.ZodMiniType<T, unknown>;
+
+/** What a value of the kind means. */
+export type Meaning<K extends Kind> = z.output<ReturnType<K>>;
+
+/** Makes the schema when it is first asked for, and no second one. */
+export function kindOf<T>(make: () => z.ZodMiniType<T, unknown>): Kind<T> {
+  let schema: z.ZodMiniType<T, unknown> | undefined;
+  return () => {
+    schema ??= make();
+    return schema;
+  };
+}
 
 /** Why there is no value: what is accepted instead. */
 class Refusal {
@@ -22,32 +35,33 @@ class Refusal {
 }
 
 /** A kind that is written as `input` and means what `parse` makes of it. */
-function kind<I, T>(input: z.ZodMiniType<I, unknown>, parse: (value: I) => T | Refusal): Kind<T> {
-  const transform = z.transform((value: I, context): T => {
+function kind<I, T>(input: Kind<I>, parse: (value: I) => T | Refusal): Kind<T> {
+  const refine = (value: I, context: z.core.ParsePayload): T => {
     const parsed = parse(value);
     if (!(parsed instanceof Refusal)) return parsed;
     context.issues.push({ code: 'custom', message: parsed.accepted, input: value });
     return z.NEVER;
-  });
-  return z.pipe(input, transform) as unknown as Kind<T>;
+  };
+  return kindOf(() => z.pipe(input(), z.transform(refine)) as unknown as z.ZodMiniType<T, unknown>);
 }
 
-const scalar = (accepted: string) => z.union([z.string(), z.number()], { error: accepted });
+const scalar = (accepted: string) => kindOf(() => z.union([z.string(), z.number()], { error: accepted }));
 
 /** A text that is not empty. */
 export function text(accepted: string): Kind<string> {
-  return kind(z.string({ error: accepted }), (value) => (value === '' ? new Refusal(accepted) : value));
+  return kind(anyText(accepted), (value) => (value === '' ? new Refusal(accepted) : value));
 }
 
 /** A text, empty or not. */
 export function anyText(accepted: string): Kind<string> {
-  return z.string({ error: accepted });
+  return kindOf(() => z.string({ error: accepted }));
 }
 
 /** One of the words; the nearest one is suggested. */
 export function oneOf<const W extends string>(...words: readonly W[]): Kind<W> {
   const accepted = words.join(', ');
-  return kind(z.enum(words as unknown as readonly [W, ...W[]], { error: accepted }), (word) => word as W);
+  const one = kindOf(() => z.enum(words as unknown as readonly [W, ...W[]], { error: accepted }));
+  return kind(one, (word) => word as W);
 }
 
 /** The words of a kind made by `oneOf`, for a suggestion. */
@@ -63,7 +77,7 @@ const truths: ReadonlyMap<string, boolean> = new Map([
 
 /** The words of YAML 1.1 are understood, too: they may come out of a variable. */
 export const bool: Kind<boolean> = kind(
-  z.union([z.boolean(), z.string()], { error: 'true or false' }),
+  kindOf(() => z.union([z.boolean(), z.string()], { error: 'true or false' })),
   (value) => truths.get(String(value).toLowerCase()) ?? new Refusal('true or false'),
 );
 
@@ -95,7 +109,7 @@ const wordsSyntax = 'a command line, split as a shell splits words, or a list of
 
 /** A command line: one text without a shell's expansion, or the words. */
 export const words: Kind<readonly string[]> = kind(
-  z.union([z.string(), list(z.string({ error: 'a text' }), wordsSyntax)], { error: wordsSyntax }),
+  kindOf(() => z.union([z.string(), list(anyText('a text'), wordsSyntax)()], { error: wordsSyntax })),
   (value) => {
     if (typeof value !== 'string') return value;
     const split = splitWords(value);
@@ -105,7 +119,7 @@ export const words: Kind<readonly string[]> = kind(
 
 /** A list of one kind. */
 export function list<T>(item: Kind<T>, accepted: string): Kind<readonly T[]> {
-  return z.array(item, { error: accepted }) as unknown as Kind<readonly T[]>;
+  return kindOf(() => z.array(item(), { error: accepted }) as unknown as z.ZodMiniType<readonly T[], unknown>);
 }
 
 /** One, or a list of such; always a list for the reader. */
@@ -117,8 +131,9 @@ export function oneOrList<T>(item: Kind<T>, accepted: string): Kind<readonly T[]
 export function either<const K extends readonly [Kind, Kind, ...Kind[]]>(
   kinds: K,
   accepted: string,
-): Kind<z.output<K[number]>> {
-  return z.union(kinds, { error: accepted }) as unknown as Kind<z.output<K[number]>>;
+): Kind<Meaning<K[number]>> {
+  const schemas = () => kinds.map((one) => one()) as unknown as readonly z.ZodMiniType<Meaning<K[number]>, unknown>[];
+  return kindOf(() => z.union(schemas(), { error: accepted }));
 }
 
 /** What another kind means, in another shape. */
@@ -126,29 +141,19 @@ export function mapped<I, T>(from: Kind<I>, convert: (value: I) => T): Kind<T> {
   return kind(from, convert);
 }
 
-export const nothing: Kind<null> = z.null();
-
 /** Any names, all values of one kind. */
 export function record<T>(value: Kind<T>, accepted: string): Kind<Readonly<Record<string, T>>> {
-  return z.record(z.string(), value, { error: accepted }) as unknown as Kind<Readonly<Record<string, T>>>;
+  return kindOf(() => z.record(z.string(), value(), { error: accepted }));
 }
 
 const variablesSyntax = 'a map of NAME: value, or a list of NAME=value';
-const value = z.union([z.string(), z.number(), z.boolean(), z.null()], {
-  error: 'a text, a number, true, false, or nothing',
-});
+const value = kindOf(() =>
+  z.union([z.string(), z.number(), z.boolean(), z.null()], { error: 'a text, a number, true, false, or nothing' }),
+);
 
 /** Variables by name; `null`: taken from tandem's own environment. */
 export const variables: Kind<Readonly<Record<string, string | null>>> = kind(
-  z.union(
-    [
-      record(value as Kind<string | number | boolean | null>, variablesSyntax),
-      list(z.string({ error: 'NAME=value, or NAME' }), variablesSyntax),
-    ],
-    {
-      error: variablesSyntax,
-    },
-  ),
+  either([record(value, variablesSyntax), list(anyText('NAME=value, or NAME'), variablesSyntax)], variablesSyntax),
   (given) => {
     const entries = Array.isArray(given)
       ? given.map((line: string): [string, string | null] => {
@@ -186,7 +191,7 @@ export const address: Kind<Address> = kind(scalar(addressSyntax), (given) => {
 const urlOrPathSyntax = 'an http or https URL, or a path that begins with / (with ready.port)';
 
 /** What is asked over HTTP. */
-export const urlOrPath: Kind<string> = kind(z.string({ error: urlOrPathSyntax }), (given) => {
+export const urlOrPath: Kind<string> = kind(anyText(urlOrPathSyntax), (given) => {
   const isPath = /^\/[\x21-\x7e]*$/.test(given);
   return isPath || (/^https?:\/\/[^\s]+$/.test(given) && URL.canParse(given)) ? given : new Refusal(urlOrPathSyntax);
 });
@@ -201,4 +206,4 @@ export const mode: Kind<number> = kind(scalar(modeSyntax), (given) =>
 );
 
 /** What the body of an answer is compared with. */
-export const jsonPattern: Kind<unknown> = z.unknown();
+export const jsonPattern: Kind<unknown> = kindOf(() => z.unknown());

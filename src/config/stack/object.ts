@@ -3,7 +3,7 @@
  * A key that begins with `x-` is nobody's and accepted everywhere, as in Compose.
  */
 import * as z from 'zod/mini';
-import type { Kind } from './kinds.ts';
+import { type Kind, kindOf, type Meaning } from './kinds.ts';
 
 /** One key of a map. */
 export interface Key<T = unknown> {
@@ -21,8 +21,8 @@ export type KeyTable = Readonly<Record<string, Key>>;
 
 /** What a map made from a table means; keys that were not given are absent. */
 export type ObjectOf<T extends KeyTable> = {
-  readonly [K in keyof T as T[K] extends { readonly required: true } ? K : never]: z.output<T[K]['accepts']>;
-} & { readonly [K in keyof T as T[K] extends { readonly required: true } ? never : K]?: z.output<T[K]['accepts']> };
+  readonly [K in keyof T as T[K] extends { readonly required: true } ? K : never]: Meaning<T[K]['accepts']>;
+} & { readonly [K in keyof T as T[K] extends { readonly required: true } ? never : K]?: Meaning<T[K]['accepts']> };
 
 /** The table that an object schema was made from. */
 export const tables = new WeakMap<object, KeyTable>();
@@ -32,12 +32,14 @@ export const tables = new WeakMap<object, KeyTable>();
  * names of those that are
  */
 export function object<T extends KeyTable>(table: T, accepted: string): Kind<ObjectOf<T>> {
-  const shape = Object.entries(table).map(([name, { accepts, required }]) => {
-    return [name, required ? accepts : z.optional(accepts)];
+  return kindOf(() => {
+    const shape = Object.entries(table).map(([name, { accepts, required }]) => {
+      return [name, required ? accepts() : z.optional(accepts())];
+    });
+    const known = Object.keys(table).join(' ');
+    const error = ({ code }: { readonly code: string }) => (code === 'unrecognized_keys' ? known : accepted);
+    const schema = z.strictObject(Object.fromEntries(shape), { error });
+    tables.set(schema, table);
+    return schema as unknown as z.ZodMiniType<ObjectOf<T>, unknown>;
   });
-  const known = Object.keys(table).join(' ');
-  const error = ({ code }: { readonly code: string }) => (code === 'unrecognized_keys' ? known : accepted);
-  const schema = z.strictObject(Object.fromEntries(shape), { error });
-  tables.set(schema, table);
-  return schema as unknown as Kind<ObjectOf<T>>;
 }

@@ -172,9 +172,16 @@ async function buildBundle() {
     supported: { 'dynamic-import': false },
   };
 
+  // The function that start.ts calls: put around the text at every start, it would be copied twice.
+  const body = {
+    banner: { js: '(function (exports, require, module, __filename, __dirname) {' },
+    footer: { js: '})' },
+  };
+
   const libraries = new Set();
   const main = await esbuild.build({
     ...common,
+    ...body,
     entryPoints: [entry],
     outfile: bundle,
     define: { TANDEM_VERSION: JSON.stringify(version) },
@@ -182,12 +189,14 @@ async function buildBundle() {
   });
   const later = await esbuild.build({
     ...common,
+    ...body,
     entryPoints: [laterEntry],
     outfile: join(dist, 'tandem-yaml.cjs'),
     plugins: [vendorPlugin(libraries)],
   });
   const vendor = await esbuild.build({
     ...common,
+    ...body,
     entryPoints: [...libraries].map((name) => ({ in: name, out: name })),
     outdir: join(dist, 'vendor'),
     outExtension: { '.js': '.cjs' },

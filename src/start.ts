@@ -42,11 +42,8 @@ function load(name: string, module: { exports: unknown }): unknown {
 
 function compile(name: string): Script {
   const filename = join(__dirname, name);
-  const source = readFileSync(filename, 'latin1');
-  return new Script(`(function (exports, require, module, __filename, __dirname) {${source}\n})`, {
-    filename,
-    cachedData: readCache(name),
-  });
+  // Nothing but ASCII is in it, and of the encodings this one is read the quickest.
+  return new Script(readFileSync(filename, 'utf8'), { filename, cachedData: readCache(name) });
 }
 
 function readCache(name: string): Buffer | undefined {

@@ -1,10 +1,8 @@
 /**
  * The kinds of values that a variable can have: from text to a checked value. Each says in words what it accepts, and
- * that is the whole error message. This and `variables.ts` are all that a start without a tandem.yaml knows of zod, and
- * of its small variant only: the full one takes 20 ms.
+ * that is the whole error message. Without zod: a text has no shape for it to check, and a start would wait for it.
  */
 import { isIPv6 } from 'node:net';
-import * as z from 'zod/mini';
 import type { ProbeSpec } from '../core/spec.ts';
 import { dependencyUrlSyntax, parseDependencyUrl, splitUrls, uniqueNames } from './dependency-url.ts';
 import { durationSyntax, parseDurationMs } from './duration.ts';
@@ -12,8 +10,8 @@ import { mostFiles, parseFileLimit } from './file-limit.ts';
 import { isVariableName, splitList, splitPaths } from './lists.ts';
 import { splitWords } from './words.ts';
 
-/** `parse` returns the value, or a `Refusal` if the text has none. */
-class Refusal {
+/** Why there is no value: what is accepted instead. */
+export class Refusal {
   readonly accepted: string;
 
   constructor(accepted: string) {
@@ -21,21 +19,15 @@ class Refusal {
   }
 }
 
-/** Makes the schema when it is first asked for: those of one preset are of no use to the other, nor to a tandem.yaml. */
-export type Kind<T> = () => z.ZodMiniType<T, string>;
+/** From a text to its value, or to a refusal if it has none. */
+export type Kind<T = unknown> = (text: string) => T | Refusal;
 
-function kind<T>(parse: (text: string) => T | Refusal): Kind<T> {
-  const refine = (text: string, context: z.core.ParsePayload): T => {
-    const value = parse(text);
-    if (!(value instanceof Refusal)) return value;
-    context.issues.push({ code: 'custom', message: value.accepted, input: text });
-    return z.NEVER;
-  };
-  let schema: z.ZodMiniType<T, string> | undefined;
-  return () => {
-    schema ??= z.pipe(z.string(), z.transform(refine));
-    return schema;
-  };
+/** The values of a kind. */
+export type Meaning<K extends Kind> = Exclude<ReturnType<K>, Refusal>;
+
+/** Says what the values are, where the compiler would see more in the function. */
+function kind<T>(parse: Kind<T>): Kind<T> {
+  return parse;
 }
 
 /** One of the words, in any case. */

@@ -1,8 +1,7 @@
 /**
  * Every variable that tandem reads, as one table: the values it accepts, its default, its unit, and what it does. The
- * schema is made from it; the README's table and `.env.example` are checked against it by a test.
+ * values are checked by it; the README's table and `.env.example` are checked against it by a test.
  */
-import * as z from 'zod/mini';
 import type { PresetName } from './config.ts';
 import {
   absolutePath,
@@ -16,6 +15,7 @@ import {
   httpPath,
   httpUrl,
   type Kind,
+  type Meaning,
   memory,
   variableNames as namesOfVariables,
   oneOf,
@@ -25,6 +25,7 @@ import {
   portOrNone,
   positiveDuration,
   profileList,
+  Refusal,
   text,
   user,
   variableList,
@@ -35,7 +36,7 @@ import {
 export type Owner = 'tandem' | 'hub' | 'gateway';
 
 export interface Variable {
-  readonly accepts: Kind<unknown>;
+  readonly accepts: Kind;
   readonly owner: Owner;
   /** As an operator would write it; one for all presets or one for each. Absent: `unset` says what happens. */
   readonly default?: string | Readonly<Record<PresetName, string>>;
@@ -484,8 +485,8 @@ type Table = typeof variables;
 /** Every variable's value; `undefined` is possible only where there is no default. */
 export type Values = {
   readonly [K in VariableName]: Table[K] extends { readonly default: unknown }
-    ? z.output<ReturnType<Table[K]['accepts']>>
-    : z.output<ReturnType<Table[K]['accepts']>> | undefined;
+    ? Meaning<Table[K]['accepts']>
+    : Meaning<Table[K]['accepts']> | undefined;
 };
 
 /** The texts that were found, defaults included. */
@@ -514,13 +515,12 @@ export type Parsed = { readonly values: Values } | { readonly refusals: Refusals
 export function parseValues(texts: Texts): Parsed {
   const values: Partial<Record<VariableName, unknown>> = {};
   const refusals: Refusals[number][] = [];
-  // One by one: an object schema of them all would be made for this one use, in 3 ms.
   for (const name of variableNames) {
     const text = texts[name];
     if (text === undefined) continue;
-    const result = z.safeParse(variable(name).accepts(), text);
-    if (result.success) values[name] = result.data;
-    else refusals.push(...result.error.issues.map(({ message }) => ({ name, accepted: message })));
+    const value = variable(name).accepts(text);
+    if (value instanceof Refusal) refusals.push({ name, accepted: value.accepted });
+    else values[name] = value;
   }
   // The values are made by the table, and so is the type; the compiler cannot follow through the loop.
   return refusals.length > 0 ? { refusals } : { values: values as Values };

@@ -9,6 +9,7 @@ import { isTerminal, type State } from '../core/state.ts';
 import { systemClock } from './clock.ts';
 import type { Log } from './log.ts';
 import { say } from './own-words.ts';
+import { giveBackSoon } from './spare-memory.ts';
 
 /** The states in which a service has done its part of the start. */
 const arrived = new Set<State>(['ready', 'completed', 'skipped']);
@@ -26,7 +27,9 @@ export interface Narrator extends Observer {
 
 /** Says only why a command could not be started, as a shell does. */
 export const terseNarrator: Narrator = {
-  begin() {},
+  begin() {
+    giveBackSoon();
+  },
   transition({ event, reason }) {
     if (event === 'not-launched') say(reason);
   },
@@ -90,6 +93,7 @@ export class Chronicle implements Narrator {
     if (this.#waitingFor.size > 0) return;
     const total = Math.round(systemClock.now() - this.#startedAt);
     this.#log.info({ startup_ms: { ...this.#startupMs, total }, ...this.#addresses() }, 'everything is up');
+    giveBackSoon();
   }
 
   #addresses(): { listening?: Record<string, string> } {

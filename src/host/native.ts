@@ -31,6 +31,8 @@ export interface Addon {
   catchSignals(set: number): void;
   /** The set of those that came since the last call. */
   takeCaught(): number;
+  /** Collects all garbage and gives its memory back to the system; takes some milliseconds. */
+  giveBack(): void;
   /** Makes this process' group the terminal's foreground group again if `group` is it now. */
   takeTerminal(group: number): number;
 }

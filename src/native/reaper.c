@@ -2,9 +2,9 @@
  * The addon: the few system calls that a PID 1 needs and JavaScript lacks.
  *
  * It calls the kernel directly and links no libc, so that one binary of a few kilobytes loads into every Node version,
- * on glibc and on musl. libc's headers are used for names and layouts alone; only what handles signals takes a function
- * from the libc that Node has. Every other function is one system call, or two; what they are good for is decided in
- * src/host. Errors are negative errno values, as the kernel returns them.
+ * on glibc and on musl. libc's headers are used for names and layouts alone; only what handles signals or gives memory
+ * back takes a function from the libc that Node has. Every other function is one system call, or two; what they are good
+ * for is decided in src/host. Errors are negative errno values, as the kernel returns them.
  */
 #define _GNU_SOURCE
 #define NAPI_VERSION 8
@@ -204,6 +204,24 @@ static napi_value take_caught(napi_env env, napi_callback_info info) {
   return number(env, __atomic_exchange_n(&caught, 0, __ATOMIC_SEQ_CST));
 }
 
+/* glibc's; musl has none, and needs none. */
+extern int malloc_trim(size_t) __attribute__((weak));
+
+/*
+ * giveBack(): collects garbage, shrinks the heaps of V8 and of malloc, and gives their pages back. Node-API has no word for
+ * it, but V8 does so at once when it is told of more memory behind its objects than it may ever use; and is told right after
+ * that there is none.
+ */
+static napi_value give_back(napi_env env, napi_callback_info info) {
+  (void)info;
+  const int64_t more_than_there_is = (int64_t)1 << 45;
+  int64_t sum;
+  napi_adjust_external_memory(env, more_than_there_is, &sum);
+  napi_adjust_external_memory(env, -more_than_there_is, &sum);
+  if (malloc_trim != NULL) malloc_trim(0);
+  return number(env, 0);
+}
+
 static void export(napi_env env, napi_value exports, const char *name, napi_callback callback) {
   napi_value function = NULL;
   napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, NULL, &function);
@@ -222,5 +240,6 @@ NAPI_MODULE_INIT() {
   export(env, exports, "exit", exit_group);
   export(env, exports, "catchSignals", catch_signals);
   export(env, exports, "takeCaught", take_caught);
+  export(env, exports, "giveBack", give_back);
   return exports;
 }

@@ -45,6 +45,7 @@ function stuckAddon(pid: () => number): { addon: Addon; peeks: () => number; rea
       throw new Error('not in this test');
     },
     takeTerminal: () => -1,
+    giveBack: () => {},
     catchSignals: () => {},
     takeCaught: () => 0,
   };

@@ -26,6 +26,8 @@ const program = join(dist, 'tandem.cjs');
 const bundle = join(dist, 'main.cjs');
 /** Loaded later, as the libraries are. */
 const laterEntry = join(root, 'src/config/tandem-yaml.ts');
+/** What the C files share. */
+const systemCalls = join(root, 'src/native/kernel.h');
 const scriptAndPackages = ['scripts/build.mjs', 'package.json', 'package-lock.json'].map((path) => join(root, path));
 
 const vendored = new Set(['pino', 'pino-pretty', 'execa', 'wait-port', 'tree-kill', 'dotenv', 'yaml']);
@@ -34,6 +36,12 @@ const vendored = new Set(['pino', 'pino-pretty', 'execa', 'wait-port', 'tree-kil
 const libraryFlags = [
   ...['-shared', '-fPIC', '-nostdlib', '-ffreestanding', '-fno-stack-protector', '-fno-asynchronous-unwind-tables'],
   ...['-fvisibility=hidden', '-Wl,-z,noseparate-code,--gc-sections,--build-id=none'],
+];
+
+/** The same for a program: what a libc of its own would take is there as long as tandem is. */
+const programFlags = [
+  ...['-static', '-nostdlib', '-ffreestanding', '-fno-stack-protector', '-fno-asynchronous-unwind-tables'],
+  '-Wl,-z,noseparate-code,--gc-sections,--build-id=none',
 ];
 
 const nativeParts = [
@@ -59,7 +67,7 @@ const nativeParts = [
     source: 'src/native/guard.c',
     target: 'dist/native/guard',
     lost: 'what a service has started outlives a tandem that is killed',
-    flagSets: [['-static'], []],
+    flagSets: [programFlags],
   },
 ];
 
@@ -114,7 +122,7 @@ function compile(part) {
 function buildNativeParts() {
   const isRequired = process.env.TANDEM_REQUIRE_NATIVE === '1';
   for (const part of nativeParts) {
-    if (isUpToDate(join(root, part.target), [join(root, part.source), ...scriptAndPackages])) continue;
+    if (isUpToDate(join(root, part.target), [join(root, part.source), systemCalls, ...scriptAndPackages])) continue;
     try {
       if (process.platform !== 'linux') throw new Error('it is for Linux only');
       compile(part);
@@ -151,7 +159,7 @@ function vendorPlugin(met) {
 }
 
 async function buildBundle() {
-  const sources = filesBelow(join(root, 'src')).filter((path) => !path.endsWith('.c'));
+  const sources = filesBelow(join(root, 'src')).filter((path) => !/\.[ch]$/.test(path));
   if (isUpToDate(bundle, [...sources, ...scriptAndPackages])) return warm();
 
   const esbuild = await import('esbuild');

@@ -18,33 +18,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#define KERNEL_SIGSET_BYTES 8
+#include "kernel.h"
 
-#if defined(__x86_64__)
-static long kernel(long number, long a, long b, long c, long d, long e) {
-  register long r10 __asm__("r10") = d;
-  register long r8 __asm__("r8") = e;
-  long result;
-  __asm__ volatile("syscall"
-                   : "=a"(result)
-                   : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
-                   : "rcx", "r11", "memory");
-  return result;
-}
-#elif defined(__aarch64__)
-static long kernel(long number, long a, long b, long c, long d, long e) {
-  register long x8 __asm__("x8") = number;
-  register long x0 __asm__("x0") = a;
-  register long x1 __asm__("x1") = b;
-  register long x2 __asm__("x2") = c;
-  register long x3 __asm__("x3") = d;
-  register long x4 __asm__("x4") = e;
-  __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4) : "memory");
-  return x0;
-}
-#else
-#error "tandem's addon knows the system calls of x86_64 and aarch64 only"
-#endif
+#define KERNEL_SIGSET_BYTES 8
 
 static napi_value number(napi_env env, long value) {
   napi_value result = NULL;

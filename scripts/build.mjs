@@ -4,7 +4,7 @@
  *   dist/tandem.cjs        the program: runs the bundle and what is loaded later, from their code caches
  *   dist/main.cjs          the bundle, one CommonJS file: nothing is in it that a start may not need
  *   dist/tandem-yaml.cjs   what is about tandem.yaml, loaded where there is one
- *   dist/cache/            what runs compile of the bundle, of tandem-yaml.cjs and of vendor/, for the Node that built it (scripts/warm.mjs)
+ *   dist/cache/            what is compiled of these in each way to start, by the Node that built it (scripts/warm.mjs)
  *   dist/vendor/NAME.cjs   a library each that is loaded when it is needed (`import('pino')`)
  *   dist/native/           reaper.node, launch, hold.so and guard, made by `cc`
  *   dist/LICENCES.txt      the licences of all packages of which something is in these files

@@ -1,6 +1,6 @@
 /**
  * `node scripts/warm.mjs [PROGRAM]`: fills the code cache beside PROGRAM (default dist/tandem.cjs) for the Node that runs this
- * script, by runs of two services from start to stop, by a preset and by a tandem.yaml: what they compile is what it holds.
+ * script, by runs of two services from start to stop, by a preset and by a tandem.yaml, and by `health` and `-- CMD`: what they compile is what it holds.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -89,26 +89,33 @@ async function untilUp(tandem) {
   throw new Error(`tandem did not come up:\n${said.join('\n')}`);
 }
 
-/** Runs tandem until all is up and health was asked, and then to its end. What a run before has compiled is kept. */
-async function run(words, environment) {
-  const tandem = spawn(process.execPath, ['--import', preload, program, 'run', ...words], {
+/** Starts tandem so that it leaves the caches. `end`: rejects unless its code is 0. */
+function start(words, environment) {
+  const tandem = spawn(process.execPath, ['--import', preload, program, ...words], {
     stdio: ['ignore', 'ignore', 'pipe'],
     timeout: limitMs,
-    env: {
-      PATH: process.env.PATH,
-      TANDEM_RUNTIME_DIR: work,
-      TANDEM_HEALTH_PORT: await freePort(),
-      ...environment,
-    },
+    env: { PATH: process.env.PATH, ...environment },
   });
-  const end = once(tandem, 'exit');
+  const end = once(tandem, 'exit').then(([code]) => {
+    if (code !== 0) throw new Error(`${words.join(' ')} ended with ${code}`);
+  });
+  return { tandem, end };
+}
+
+/** Runs tandem until all is up and health was asked, and then to its end. What a run before has compiled is kept. */
+async function run(words, environment) {
+  const { tandem, end } = start(['run', ...words], {
+    TANDEM_RUNTIME_DIR: work,
+    TANDEM_HEALTH_PORT: await freePort(),
+    ...environment,
+  });
   await untilUp(tandem);
   tandem.stderr.resume();
+  await start(['health'], { TANDEM_RUNTIME_DIR: work, TANDEM_HEALTH_PORT: '' }).end;
   const [answer] = await once(get({ socketPath: join(work, 'tandem.sock'), path: '/health' }), 'response');
   answer.resume();
   tandem.kill();
-  const [code] = await end;
-  if (code !== 0) throw new Error(`the run ended with ${code}`);
+  await end;
 }
 
 try {
@@ -125,6 +132,9 @@ try {
   const file = join(work, 'tandem.yaml');
   writeFileSync(file, stackOf(command, gatewayPort, hubPort));
   await run(['--config', file], {});
+  const one = start(['--', 'true'], {});
+  one.tandem.stderr.resume();
+  await one.end;
 } finally {
   rmSync(work, { recursive: true, force: true });
 }

@@ -21,8 +21,11 @@ type Body = (
   dirname: string,
 ) => void;
 
+/** The ways to start that are waited for most need little of the bundle: they have caches of their own, with no more in them. */
+const way = { '--': 'command', health: 'health' }[process.argv[2] ?? ''] ?? 'run';
+
 /** Where the code caches for this Node are, or would be: one for each file, by its name. */
-export const cacheDirectory = join(__dirname, 'cache', `${TANDEM_BUNDLE_HASH}-${process.version}-${process.arch}`);
+export const cacheDirectory = join(__dirname, 'cache', `${TANDEM_BUNDLE_HASH}-${process.version}-${process.arch}`, way);
 
 const loaded = new Map<string, { exports: unknown }>();
 

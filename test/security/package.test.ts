@@ -14,7 +14,7 @@ const shipped = [
   /^dist\/LICENCES\.txt$/,
   /^dist\/vendor\/(dotenv|execa|pino|pino-pretty|tree-kill|wait-port|yaml)\.cjs$/,
   /^dist\/native\/(guard|hold\.so|launch|reaper\.node)$/,
-  /^dist\/cache\/[0-9a-f]{16}-v[\d.]+-\w+\/(main|tandem-yaml|vendor\/(pino|yaml))\.cjs$/,
+  /^dist\/cache\/[0-9a-f]{16}-v[\d.]+-\w+\/(command\/main|health\/main|run\/(main|tandem-yaml|vendor\/(pino|yaml)))\.cjs$/,
 ];
 
 /** Without scripts and without a look at the registry. */

@@ -35,7 +35,7 @@ const vendored = new Set(['pino', 'pino-pretty', 'execa', 'wait-port', 'tree-kil
 /** Without a libc of its own: one file for glibc and musl. */
 const libraryFlags = [
   ...['-shared', '-fPIC', '-nostdlib', '-ffreestanding', '-fno-stack-protector', '-fno-asynchronous-unwind-tables'],
-  ...['-fvisibility=hidden', '-Wl,-z,noseparate-code,--gc-sections,--build-id=none'],
+  ...['-U_FORTIFY_SOURCE', '-fvisibility=hidden', '-Wl,-z,noseparate-code,--gc-sections,--build-id=none'],
 ];
 
 /** The same for a program: what a libc of its own would take is there as long as tandem is. */
@@ -46,25 +46,26 @@ const programFlags = [
 
 const nativeParts = [
   {
-    source: 'src/native/reaper.c',
+    sources: ['src/native/reaper.c', 'src/native/listeners.c'],
+    headers: ['src/native/addon.h'],
     target: 'dist/native/reaper.node',
     lost: 'as PID 1 it leaves adopted orphans as zombies',
     flagSets: [libraryFlags],
   },
   {
-    source: 'src/native/launch.c',
+    sources: ['src/native/launch.c'],
     target: 'dist/native/launch',
     lost: 'no terminal handover, no death with the parent, no supplementary groups, no original file limit for services',
     flagSets: [['-static'], []],
   },
   {
-    source: 'src/native/hold.c',
+    sources: ['src/native/hold.c'],
     target: 'dist/native/hold.so',
     lost: 'as PID 1 a signal that comes while Node itself starts is dropped',
     flagSets: [libraryFlags],
   },
   {
-    source: 'src/native/guard.c',
+    sources: ['src/native/guard.c'],
     target: 'dist/native/guard',
     lost: 'what a service has started outlives a tandem that is killed',
     flagSets: [programFlags],
@@ -103,7 +104,7 @@ function reasonOf(error) {
 
 function compile(part) {
   const headers = createRequire(import.meta.url)('node-api-headers').include_dir;
-  const common = ['-std=gnu11', '-Os', '-s', `-I${headers}`, join(root, part.source)];
+  const common = ['-std=gnu11', '-Os', '-s', `-I${headers}`, ...part.sources.map((path) => join(root, path))];
   const compiler = process.env.CC || 'cc';
   let failure;
   for (const flags of part.flagSets) {
@@ -122,7 +123,8 @@ function compile(part) {
 function buildNativeParts() {
   const isRequired = process.env.TANDEM_REQUIRE_NATIVE === '1';
   for (const part of nativeParts) {
-    if (isUpToDate(join(root, part.target), [join(root, part.source), systemCalls, ...scriptAndPackages])) continue;
+    const inputs = [...part.sources, ...(part.headers ?? [])].map((path) => join(root, path));
+    if (isUpToDate(join(root, part.target), [...inputs, systemCalls, ...scriptAndPackages])) continue;
     try {
       if (process.platform !== 'linux') throw new Error('it is for Linux only');
       compile(part);

@@ -5,6 +5,7 @@
 import { isIP, isIPv4, type LookupFunction } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { aborted } from '../core/scope.ts';
+import { listenersOf } from './port-watch.ts';
 import { canonicalAddress, type ListenSocket, listenSockets } from './proc-net.ts';
 
 const any4 = '0.0.0.0';
@@ -81,19 +82,24 @@ export function localAddressesOf(literal: string): readonly string[] {
  * explains the answer.
  */
 export function socketsAnswering(answered: readonly string[], port: number): ListenSocket[] {
-  const found = findSockets(answered, port, 'head');
-  return found.length > 0 ? found : findSockets(answered, port, 'all');
+  const all = listenersOf(port);
+  if (all) return sharing(answered, all);
+  const found = findInTables(answered, port, 'head');
+  return found.length > 0 ? found : findInTables(answered, port, 'all');
 }
 
-function findSockets(answered: readonly string[], port: number, extent: 'head' | 'all'): ListenSocket[] {
-  const sharing = ({ address }: ListenSocket) => answered.some((literal) => overlap(literal, address));
-  const ofIPv4 = listenSockets('tcp', port, extent).filter(sharing);
+function findInTables(answered: readonly string[], port: number, extent: 'head' | 'all'): ListenSocket[] {
+  const ofIPv4 = listenSockets('tcp', port, extent);
+  const found = sharing(answered, ofIPv4);
   // The second table is as costly as the first.
-  if (ofIPv4.length > 0 && answered.every((literal) => isIPv4(literal))) return ofIPv4;
-  const ipv6 = listenSockets('tcp6', port, extent);
-  const found = [...ofIPv4, ...ipv6.filter(sharing)];
-  // IPv4 answered without a socket of its own: that was a dual-stack wildcard. The table does not show which ones are.
-  return found.length > 0 ? found : ipv6.filter(({ address }) => address === any6);
+  if (found.length > 0 && answered.every((literal) => isIPv4(literal))) return found;
+  return sharing(answered, [...ofIPv4, ...listenSockets('tcp6', port, extent)]);
+}
+
+function sharing(answered: readonly string[], sockets: readonly ListenSocket[]): ListenSocket[] {
+  const found = sockets.filter(({ address }) => answered.some((literal) => overlap(literal, address)));
+  // IPv4 answered without a socket of its own: that was a dual-stack wildcard. Nothing shows which ones are.
+  return found.length > 0 ? found : sockets.filter(({ address }) => address === any6);
 }
 
 /** True if two bind addresses of one family share an endpoint. */

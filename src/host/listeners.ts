@@ -1,6 +1,7 @@
 /**
- * The port watcher: who listens on an address, and is it the service itself? It polls by connects, which cost almost
- * nothing while they are refused, and only when one succeeds does it look into `/proc` for the owner.
+ * The port watcher: who listens on an address, and is it the service itself? It has the kernel asked by the addon, and only
+ * when somebody listens does it look into `/proc` for the owner. Where the kernel does not answer it polls by connects, which
+ * cost almost nothing while they are refused.
  *
  * One rule decides: an address stands for a set of endpoints, and whoever listens on any of them counts. A stranger among
  * them makes the port foreign even where the service listens too (`SO_REUSEPORT`, or the other family of `localhost`),
@@ -12,6 +13,7 @@ import type { Address } from '../core/spec.ts';
 import { systemClock } from './clock.ts';
 import { doorOf, literalsOf, localAddressesOf, socketsAnswering } from './endpoints.ts';
 import { knock } from './knock.ts';
+import { isAnswered, listenersOf, untilAnswered } from './port-watch.ts';
 import { hasListenTables, type ListenSocket } from './proc-net.ts';
 import { allPids, commandOf, processesOf, socketHolders, uidsOf } from './proc-table.ts';
 import { waitWithoutProof } from './wait-without-proof.ts';
@@ -25,8 +27,11 @@ const nameTimeoutMs = 1_000;
 /** Pause before a verdict against the service is confirmed: a process that is just forking can be missed by one look. */
 const secondLookMs = 5;
 
+/** How often it connects where the addon watches: for listeners that only a connect meets, such as those bound to a device. */
+const netIntervalMs = 1_000;
+
 /**
- * Pause between two connects, by the time waited so far. Every 5 ms costs 4 % of a core and is 2.4 ms late, every 50 ms
+ * Pause between two connects where nothing else tells, by the time waited so far. Every 5 ms costs 4 % of a core and is 2.4 ms late, every 50 ms
  * 1.3 % and 25 ms: what starts fast is met at once, and what takes ten seconds anyway is not made slower by the watch.
  */
 export function pollPauseMs(waitedMs: number): number {
@@ -41,12 +46,13 @@ export function pollPauseMs(waitedMs: number): number {
  * @returns an empty holder for somebody of whom nothing can be seen
  */
 export async function holderOf(address: Address, signal: AbortSignal): Promise<Holder | undefined> {
+  if (listenersOf(address.port)?.length === 0) return undefined;
   const { value: literals } = await race({
     found: (scope) => literalsOf(address.host, scope),
     late: (scope) => systemClock.sleep(nameTimeoutMs, scope),
     stop: (scope) => aborted(signal, scope),
   });
-  const answered = await answering(literals ?? [], localAddressesOf, address.port, signal);
+  const answered = await connectable(literals ?? [], localAddressesOf, address.port, signal);
   if (answered.length === 0) return undefined;
   const holders = describeHolders(socketsAnswering(answered, address.port));
   return holders.find(({ pid }) => pid !== undefined) ?? holders[0] ?? {};
@@ -64,21 +70,29 @@ export async function listening(
 ): Promise<Listening | undefined> {
   if (!hasListenTables()) return (await waitWithoutProof(address, signal)) ? { owner: 'ours' } : undefined;
   const since = systemClock.now();
+  const canBeTold = listenersOf(address.port) !== undefined;
+  let isTold = canBeTold;
   let literals: readonly string[] = [];
   while (!signal.aborted) {
     const turn = systemClock.now();
     if (literals.length === 0) literals = await literalsOf(address.host, signal);
-    const answered = await answering(literals, (literal) => [doorOf(literal)], address.port, signal);
+    const answered = isTold
+      ? literals.filter((literal) => isAnswered(doorOf(literal), address.port))
+      : await connectable(literals, (literal) => [doorOf(literal)], address.port, signal);
     const found = answered.length > 0 && (await lookTwice(answered, address.port, leader.pid, signal));
     if (found) return signal.aborted ? undefined : found;
+    // One who answers and is not found would be told of again at once.
+    const doors = canBeTold && answered.length === 0 ? literals.map(doorOf) : [];
+    const told = await untilAnswered(doors, address.port, netIntervalMs, signal);
+    isTold = told === true;
     const spentMs = systemClock.now() - turn;
-    await systemClock.sleep(pollPauseMs(turn - since) - spentMs, signal);
+    if (told === undefined) await systemClock.sleep(pollPauseMs(turn - since) - spentMs, signal);
   }
   return undefined;
 }
 
-/** The literals at one of whose doors somebody answers. */
-async function answering(
+/** The literals at one of whose doors somebody answers, by connects. */
+async function connectable(
   literals: readonly string[],
   doorsOf: (literal: string) => readonly string[],
   port: number,

@@ -7,8 +7,8 @@ import { accessSync, constants } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 
 /**
- * The addon: system calls as they are, with the kernel's negative errno for an error. `src/native/reaper.c` describes
- * each.
+ * The addon: system calls as they are, with the kernel's negative errno for an error. `src/native/reaper.c` and
+ * `src/native/listeners.c` describe each.
  */
 export interface Addon {
   /** The pid of the next ended child, left uncollected; 0 if there is none. */
@@ -33,6 +33,16 @@ export interface Addon {
   takeCaught(): number;
   /** Collects all garbage and gives its memory back to the system; takes some milliseconds. */
   giveBack(): void;
+  /** The TCP sockets that listen on a port, whatever they are bound to. */
+  listeners(port: number): { address: string; uid: number; inode: number }[] | number;
+  /** 1 if a connect to this literal address would be accepted, 0 if not. */
+  listensAt(address: string, port: number): number;
+  /** Starts the thread that watches doors; the read end of the pipe by which it tells which are open. Once. */
+  startWatch(): number;
+  /** From now on this door is watched; its number, two bytes on the pipe (lower first) as soon as it is open. */
+  watchDoor(address: string, port: number): number;
+  /** This door is not watched any more; the pipe may still tell of it. */
+  forgetDoor(door: number): number;
   /** Makes this process' group the terminal's foreground group again if `group` is it now. */
   takeTerminal(group: number): number;
 }

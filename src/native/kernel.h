@@ -1,4 +1,9 @@
 /* System calls without a libc: what has none of its own, or must load into any process, takes them from here. */
+#pragma once
+#include <sys/syscall.h>
+
+#define KERNEL_SIGSET_BYTES 8
+
 #if defined(__x86_64__)
 static inline long kernel6(long number, long a, long b, long c, long d, long e, long f) {
   register long r10 __asm__("r10") = d;

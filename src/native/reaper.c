@@ -2,47 +2,20 @@
  * The addon: the few system calls that a PID 1 needs and JavaScript lacks.
  *
  * It calls the kernel directly and links no libc, so that one binary of a few kilobytes loads into every Node version,
- * on glibc and on musl. libc's headers are used for names and layouts alone; only what handles signals or gives memory
- * back takes a function from the libc that Node has. Every other function is one system call, or two; what they are good
- * for is decided in src/host. Errors are negative errno values, as the kernel returns them.
+ * on glibc and on musl. libc's headers are used for names and layouts alone; only what handles signals, starts a thread,
+ * reads an address or gives memory back takes a function from the libc that Node has. Every other function is one system
+ * call, or two; what they are good for is decided in src/host. Errors are negative errno values, as the kernel returns
+ * them. listeners.c is the other file.
  */
-#define _GNU_SOURCE
-#define NAPI_VERSION 8
+#include "addon.h"
+
 #include <fcntl.h>
-#include <node_api.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-
-#include "kernel.h"
-
-#define KERNEL_SIGSET_BYTES 8
-
-static napi_value number(napi_env env, long value) {
-  napi_value result = NULL;
-  napi_create_int64(env, value, &result);
-  return result;
-}
-
-static napi_value boolean(napi_env env, int value) {
-  napi_value result = NULL;
-  napi_get_boolean(env, value != 0, &result);
-  return result;
-}
-
-/* Reads `count` numbers from the call; what is missing or no number is 0, which none of the calls below accepts. */
-static void arguments(napi_env env, napi_callback_info info, size_t count, int32_t *values) {
-  napi_value given[2];
-  napi_get_cb_info(env, info, &count, given, NULL, NULL);
-  for (size_t i = 0; i < count; i++) {
-    values[i] = 0;
-    napi_get_value_int32(env, given[i], &values[i]);
-  }
-}
 
 /* peekZombie(): pid of the next ended child, left uncollected; 0: there is none. */
 static napi_value peek_zombie(napi_env env, napi_callback_info info) {
@@ -198,12 +171,6 @@ static napi_value give_back(napi_env env, napi_callback_info info) {
   return number(env, 0);
 }
 
-static void export(napi_env env, napi_value exports, const char *name, napi_callback callback) {
-  napi_value function = NULL;
-  napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, NULL, &function);
-  napi_set_named_property(env, exports, name, function);
-}
-
 NAPI_MODULE_INIT() {
   export(env, exports, "peekZombie", peek_zombie);
   export(env, exports, "reap", reap);
@@ -217,5 +184,6 @@ NAPI_MODULE_INIT() {
   export(env, exports, "catchSignals", catch_signals);
   export(env, exports, "takeCaught", take_caught);
   export(env, exports, "giveBack", give_back);
+  export_listeners(env, exports);
   return exports;
 }

@@ -48,6 +48,11 @@ function stuckAddon(pid: () => number): { addon: Addon; peeks: () => number; rea
     giveBack: () => {},
     catchSignals: () => {},
     takeCaught: () => 0,
+    listeners: () => -1,
+    listensAt: () => -1,
+    startWatch: () => -1,
+    watchDoor: () => -1,
+    forgetDoor: () => -1,
   };
   return { addon, peeks: () => peeks, reaped };
 }

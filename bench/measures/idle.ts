@@ -1,7 +1,7 @@
 /** P2 and P9: what a supervisor takes while two services run and nothing happens. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bench, Started } from '../bench.ts';
-import type { Launch } from '../peers/peer.ts';
+import type { Child, Launch, Way } from '../peers/peer.ts';
 import { type Usage, usageOf } from '../processes.ts';
 import type { Measure, Row } from './measure.ts';
 import { startPair } from './pair.ts';
@@ -50,7 +50,7 @@ async function footprint(bench: Bench, started: Started) {
 export const idle: Measure = {
   name: 'idle',
   id: 'P9',
-  title: 'a minute without probes, two services up; memory after it',
+  title: 'a minute with two services up, without probes and with those that tandem asks by default; memory after it',
   columns: [
     { figure: 'wakeups', title: 'wakeups', unit: '1/s', goal: { limit: 1 } },
     { figure: 'cpu', title: 'CPU', unit: '% of a core', goal: { limit: 0.1 } },
@@ -58,17 +58,22 @@ export const idle: Measure = {
   ],
   async run(bench) {
     const node = minuteOf(bench, idleNode, async () => bench.start(sleeper, bench.directory()));
-    const others = bench.peers.map(async ({ name, together }): Promise<Row> => {
-      if (typeof together === 'string') return { name, outcome: { cannot: together } };
-      return minuteOf(bench, name, async () => (await startPair(bench, together)).started);
-    });
-    return Promise.all([node, ...others]);
+    const rowOf = async (name: string, way: Way<readonly Child[]>): Promise<Row> => {
+      if (typeof way === 'string') return { name, outcome: { cannot: way } };
+      return minuteOf(bench, name, async () => (await startPair(bench, way)).started);
+    };
+    const others = bench.peers.map(({ name, together }) => rowOf(name, together));
+    // In order is by readiness, and what is ready is asked for ever whether it still is.
+    const probed = bench.peers.filter(isOurs).map(({ name, ordered }) => rowOf(`${name}, default probes`, ordered));
+    return Promise.all([node, ...others, ...probed]);
   },
 };
 
+const isOurs = ({ name }: { readonly name: string }) => name.startsWith('tandem');
+
 /** All at once: they are idle. A look every few seconds, each a value. */
 async function minuteOf(bench: Bench, name: string, start: () => Promise<Started>): Promise<Row> {
-  const isOurs = name === 'tandem';
+  const row = { name, isOurs: isOurs({ name }) };
   try {
     const started = await start();
     const child = bench.compile('child');
@@ -85,8 +90,8 @@ async function minuteOf(bench: Bench, name: string, start: () => Promise<Started
       before = usage;
     }
     await started.stop();
-    return { name, isOurs, outcome: { values } };
+    return { ...row, outcome: { values } };
   } catch (error) {
-    return { name, isOurs, outcome: { failure: (error as Error).message } };
+    return { ...row, outcome: { failure: (error as Error).message } };
   }
 }

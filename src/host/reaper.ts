@@ -7,8 +7,8 @@
 import { watchChildren } from './children.ts';
 import type { Addon } from './native.ts';
 
-/** How often it looks without having been told to: SIGCHLD can be lost only in ways that nobody has seen yet. */
-const netIntervalMs = 1_000;
+/** How often it looks without having been told to: SIGCHLD can be lost only in ways that nobody has seen yet, and each look wakes an idle machine. */
+const netIntervalMs = 10_000;
 
 /** The most that one turn of the event loop collects, so that a storm of orphans delays nobody. */
 const reapsPerTurn = 256;

@@ -99,7 +99,7 @@ async function live(plan: Plan, circumstances: Circumstances): Promise<number> {
   const code = exitCodeOf(outcome, signalNumber);
   const limitMs = Math.min(flushLimitMs, Math.max(0, supervisor.budgetLeftMs) + overtimeMs);
   // The words come after the output all the same: what goes to one place goes through one queue.
-  await Promise.all([output.flush(limitMs), health.close(), narrator.end(outcome, code, limitMs)]);
+  await Promise.all([output.flush(limitMs), narrator.end(outcome, code, limitMs), health.close()]);
   return code;
 }
 

@@ -3,7 +3,8 @@
  * secrets arrive masked.
  *
  * pino takes 8 ms to load, which the first child must not wait for: what is logged before `load` is kept, with its time,
- * and written then. Where it cannot be loaded, records are written without it, as JSON: how tandem ends must not hang on
+ * and written then; later, too, a record is written at the end of the event loop's turn, because what is told is not to wait for
+ * the telling: a signal to a sibling, a spawn. Where it cannot be loaded, records are written without it, as JSON: how tandem ends must not hang on
  * its log. Records go through the sink of stderr (output-sink.ts), so a reader that stalls never blocks PID 1:
  * up to 1 MiB is queued, then records are dropped and counted, and `flush` waits for a bounded time.
  */
@@ -65,15 +66,22 @@ const maxQueuedBytes = 1024 * 1024;
 /** Makes the log. Cheap: nothing is loaded or opened yet. */
 export function makeLog(options: LogOptions = {}): Log {
   const { level: leastLevel = 'info', sink: sinkOf = () => openSink(2, { shared: true }) } = options;
-  const early: LogRecord[] = [];
-  let write: (record: LogRecord) => void = (record) => early.push(record);
+  const waiting: LogRecord[] = [];
+  let write: ((record: LogRecord) => void) | undefined;
+  let next: NodeJS.Immediate | undefined;
   let loading: Promise<void> | undefined;
 
+  const writeAll = () => {
+    next = undefined;
+    if (write) for (const record of waiting.splice(0)) write(record);
+  };
   const logAt = (level: RecordLevel) => (fields: Fields, message: string) => {
-    if (severity[level] >= severity[leastLevel]) write(record(level, fields, message));
+    if (severity[level] < severity[leastLevel]) return;
+    waiting.push(record(level, fields, message));
+    if (write && next === undefined) next = setImmediate(writeAll);
   };
 
-  const writeEarly = async () => {
+  const loadAndWrite = async () => {
     const sink = sinkOf();
     try {
       write = await loadWriter(options, sink);
@@ -81,10 +89,10 @@ export function makeLog(options: LogOptions = {}): Log {
       write = plainWriter(options, sink);
       write(record('warn', { err: error }, 'the log is written without pino, which cannot be loaded'));
     }
-    for (const record of early.splice(0)) write(record);
+    writeAll();
   };
   const load = () => {
-    loading ??= writeEarly();
+    loading ??= loadAndWrite();
     return loading;
   };
 
@@ -95,7 +103,9 @@ export function makeLog(options: LogOptions = {}): Log {
     error: logAt('error'),
     load,
     async flush(limitMs = 1000) {
-      await load();
+      // No turn is lost on the way out: the kernel writes while the rest is closed.
+      if (!write) await load();
+      writeAll();
       await sinkOf().flush(limitMs);
     },
   };

@@ -26,14 +26,13 @@ const program = join(dist, 'tandem.cjs');
 const bundle = join(dist, 'main.cjs');
 /** Loaded later, as the libraries are. */
 const laterEntry = join(root, 'src/config/tandem-yaml.ts');
-/** What the C files share. */
-const systemCalls = join(root, 'src/native/kernel.h');
 const scriptAndPackages = ['scripts/build.mjs', 'package.json', 'package-lock.json'].map((path) => join(root, path));
 
 const vendored = new Set(['pino', 'pino-pretty', 'execa', 'wait-port', 'tree-kill', 'dotenv', 'yaml']);
 
-/** Without a libc of its own: one file for glibc and musl. */
+/** Without a libc of its own: one file for glibc and musl. Nor has it libgcc, whose functions gcc calls for atomics on ARM. */
 const libraryFlags = [
+  ...(process.arch === 'arm64' ? ['-mno-outline-atomics'] : []),
   ...['-shared', '-fPIC', '-nostdlib', '-ffreestanding', '-fno-stack-protector', '-fno-asynchronous-unwind-tables'],
   ...['-U_FORTIFY_SOURCE', '-fvisibility=hidden', '-Wl,-z,noseparate-code,--gc-sections,--build-id=none'],
 ];
@@ -44,19 +43,28 @@ const programFlags = [
   '-Wl,-z,noseparate-code,--gc-sections,--build-id=none',
 ];
 
+/** In place of a libc: see tiny.c. Where it does not compile, the libc that is there does. */
+const tinyFlags = [
+  ...[join(root, 'src/native/tiny.c'), '-static', '-nostdlib', '-ffreestanding', '-fno-stack-protector'],
+  ...['-fno-pie', '-no-pie', '-fno-asynchronous-unwind-tables', '-fno-tree-loop-distribute-patterns'],
+  '-U_FORTIFY_SOURCE',
+  '-Wl,--gc-sections,--build-id=none,-z,noexecstack',
+];
+
 const nativeParts = [
   {
     sources: ['src/native/reaper.c', 'src/native/listeners.c'],
-    headers: ['src/native/addon.h'],
+    others: ['src/native/addon.h', 'src/native/kernel.h'],
     target: 'dist/native/reaper.node',
     lost: 'as PID 1 it leaves adopted orphans as zombies',
     flagSets: [libraryFlags],
   },
   {
     sources: ['src/native/launch.c'],
+    others: ['src/native/tiny.c', 'src/native/kernel.h'],
     target: 'dist/native/launch',
     lost: 'no terminal handover, no death with the parent, no supplementary groups, no original file limit for services',
-    flagSets: [['-static'], []],
+    flagSets: [tinyFlags, ['-static'], []],
   },
   {
     sources: ['src/native/hold.c'],
@@ -66,6 +74,7 @@ const nativeParts = [
   },
   {
     sources: ['src/native/guard.c'],
+    others: ['src/native/kernel.h'],
     target: 'dist/native/guard',
     lost: 'what a service has started outlives a tandem that is killed',
     flagSets: [programFlags],
@@ -123,8 +132,8 @@ function compile(part) {
 function buildNativeParts() {
   const isRequired = process.env.TANDEM_REQUIRE_NATIVE === '1';
   for (const part of nativeParts) {
-    const inputs = [...part.sources, ...(part.headers ?? [])].map((path) => join(root, path));
-    if (isUpToDate(join(root, part.target), [...inputs, systemCalls, ...scriptAndPackages])) continue;
+    const inputs = [...part.sources, ...(part.others ?? [])].map((path) => join(root, path));
+    if (isUpToDate(join(root, part.target), [...inputs, ...scriptAndPackages])) continue;
     try {
       if (process.platform !== 'linux') throw new Error('it is for Linux only');
       compile(part);

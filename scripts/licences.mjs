@@ -95,8 +95,8 @@ ${[...accepted].join(', ')}.
 
 ## In tandem itself
 
-Bundled below \`dist/\`, in part or whole; \`dist/LICENCES.txt\` has their texts. \`launch\` and \`guard\` in \`dist/native\` are linked
-statically with the C library of the machine that builds them (glibc: LGPL-2.1-or-later); their sources are \`src/native\`.
+Bundled below \`dist/\`, in part or whole; \`dist/LICENCES.txt\` has their texts. \`guard\` in \`dist/native\` (and \`launch\`, where
+\`tiny.c\` does not compile) is linked statically with the C library of the machine that builds it (glibc: LGPL-2.1-or-later); its source is in \`src/native\`.
 
 ${table(own)}
 ## In the image \`embedded\`

@@ -1,6 +1,6 @@
 /** The exec helper by itself, without tandem: each option, each failure. */
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, openSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { native } from '../../src/host/native.ts';
@@ -126,11 +126,15 @@ t.test('B59 --die-with: dies at once if the parent is gone already', withHelper,
 
 t.test('a failure exits as a shell does, with one line that says why', withHelper, async (t) => {
   const directory = t.testdir({ plain: 'text\n', orphan: '#!/no/such/interpreter\n', closed: {} });
+  symlinkSync('loop', join(directory, 'loop'));
   chmodSync(join(directory, 'orphan'), 0o755);
   const cells = [
     ['not there', [], 'missing', 127, 'No such file or directory'],
     ['not executable', [], 'plain', 126, 'Permission denied'],
     ['a directory', [], 'closed', 126, 'Permission denied'],
+    ['below a file', [], 'plain/below', 126, 'Not a directory'],
+    ['a loop of links', [], 'loop', 126, 'Too many levels of symbolic links'],
+    ['too long a name', [], 'x'.repeat(300), 126, 'File name too long'],
     ['no interpreter', [], 'orphan', 127, 'its interpreter is not found'],
     ['unknown option', ['--sideways', '1'], 'plain', 126, 'unknown option of launch'],
     ['bad number', ['--uid', '12x'], 'plain', 126, 'not a number'],

@@ -10,7 +10,7 @@ import { describeExit, describeFailure, describeHolder, type Failure } from './o
 import type { LaunchFailure, Listening, Machine, ProbeResult, Process } from './ports.ts';
 import { becomeReady, type Inquiry, lastingQuestion, untilAnswered, watch } from './readiness.ts';
 import { isClean, nextDelayMs, noHistory, recordRestart, wantsRestart } from './restart.ts';
-import { aborted, Cell, forever, race } from './scope.ts';
+import { aborted, because, Cell, forever, race } from './scope.ts';
 import type { ServiceSpec, SignalName } from './spec.ts';
 import { type Event, isTerminal, nextState, type State } from './state.ts';
 
@@ -110,7 +110,7 @@ export class Service {
 
   /** Its turn to stop has come: nothing that depends on it is alive any more. */
   stop(): void {
-    this.#turn.abort();
+    this.#turn.abort(because);
   }
 
   /** Hands a signal to the leader. One that takes every signal is sent those, too, that come before it runs. */
@@ -250,12 +250,12 @@ export class Service {
   async #spawn(): Promise<Process | LaunchFailure> {
     const abandon = new AbortController();
     const [launched] = await Promise.all([
-      this.#around.machine.launch(this.spec, abandon.signal).finally(() => abandon.abort()),
+      this.#around.machine.launch(this.spec, abandon.signal).finally(() => abandon.abort(because)),
       race({
         over: (signal) => aborted(abandon.signal, signal),
         stop: (signal) => aborted(this.#turn.signal, signal),
         late: (signal) => this.#startTimeout(signal),
-      }).then(() => abandon.abort()),
+      }).then(() => abandon.abort(because)),
     ]);
     return launched;
   }
@@ -322,7 +322,7 @@ export class Service {
           (result) => {
             if (result.ok) return;
             lost = { cause: 'unhealthy', message: result.reason };
-            dead.abort();
+            dead.abort(because);
           },
           signal,
         ),

@@ -7,7 +7,7 @@ import type { ServiceView } from './health.ts';
 import { describeOutcome, type Outcome } from './outcome.ts';
 import type { Plan } from './plan.ts';
 import type { Machine } from './ports.ts';
-import { aborted, forever, race } from './scope.ts';
+import { aborted, because, forever, race } from './scope.ts';
 import { type Observer, Service, type Surroundings } from './service.ts';
 import type { SignalName } from './spec.ts';
 import { isTerminal } from './state.ts';
@@ -134,7 +134,7 @@ export class Supervisor {
     });
     if (second.arm === 'over') return;
     if (second.arm === 'kill' && this.#outcome?.kind === 'stopped') this.#outcome = { kind: 'killed', by: kill.reason };
-    this.#kill.abort();
+    this.#kill.abort(because);
     this.#passTurns();
     await forever(scope);
   }
@@ -162,7 +162,7 @@ export class Supervisor {
     if (this.#outcome) return;
     this.#outcome = outcome;
     this.#deadline = this.#machine.clock.now() + this.#policy.stopTimeoutMs;
-    this.#stop.abort();
+    this.#stop.abort(because);
   }
 
   /** Tells every service to stop on which nothing alive depends; all of them when the grace is over. */

@@ -2,7 +2,7 @@
  * What the host of an address means on this machine: the literal addresses it stands for, where to knock to reach them,
  * and which listening sockets share them.
  */
-import { isIP, isIPv4, type LookupFunction } from 'node:net';
+import { isIP, type LookupFunction } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { aborted } from '../core/scope.ts';
 import { listenersOf } from './port-watch.ts';
@@ -73,7 +73,7 @@ export function doorOf(literal: string): string {
 export function localAddressesOf(literal: string): readonly string[] {
   if (!isWildcard(literal)) return [literal];
   const own = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-  const inFamily = own.map(({ address }) => address).filter((address) => isIPv4(address) === isIPv4(literal));
+  const inFamily = own.map(({ address }) => address).filter((address) => isOfIPv4(address) === isOfIPv4(literal));
   return [...new Set([doorOf(literal), ...inFamily.filter((address) => !address.startsWith('fe80:'))])];
 }
 
@@ -92,7 +92,7 @@ function findInTables(answered: readonly string[], port: number, extent: 'head' 
   const ofIPv4 = listenSockets('tcp', port, extent);
   const found = sharing(answered, ofIPv4);
   // The second table is as costly as the first.
-  if (found.length > 0 && answered.every((literal) => isIPv4(literal))) return found;
+  if (found.length > 0 && answered.every((literal) => isOfIPv4(literal))) return found;
   return sharing(answered, [...ofIPv4, ...listenSockets('tcp6', port, extent)]);
 }
 
@@ -105,8 +105,11 @@ function sharing(answered: readonly string[], sockets: readonly ListenSocket[]):
 /** True if two bind addresses of one family share an endpoint. */
 function overlap(literal: string, bound: string): boolean {
   const wanted = canonicalAddress(literal);
-  if (isIPv4(wanted) !== isIPv4(bound)) return false;
+  if (isOfIPv4(wanted) !== isOfIPv4(bound)) return false;
   return wanted === bound || isWildcard(wanted) || isWildcard(bound);
 }
+
+/** Of literals; `isIPv4` would compile a pattern first. */
+const isOfIPv4 = (literal: string) => !literal.includes(':');
 
 const isWildcard = (address: string) => address === any4 || address === any6;

@@ -37,11 +37,13 @@ export interface Addon {
   listeners(port: number): { address: string; uid: number; inode: number }[] | number;
   /** 1 if a connect to this literal address would be accepted, 0 if not. */
   listensAt(address: string, port: number): number;
-  /** Starts the thread that watches doors; the read end of the pipe by which it tells which are open. Once. */
+  /** Starts the thread that watches doors; SIGCHLD tells that one is open. Once. */
   startWatch(): number;
-  /** From now on this door is watched; its number, two bytes on the pipe (lower first) as soon as it is open. */
+  /** From now on this door is watched; its number. */
   watchDoor(address: string, port: number): number;
-  /** This door is not watched any more; the pipe may still tell of it. */
+  /** Somebody has been seen to listen at this door. */
+  isOpen(door: number): boolean;
+  /** This door is not watched any more. */
   forgetDoor(door: number): number;
   /** Makes this process' group the terminal's foreground group again if `group` is it now. */
   takeTerminal(group: number): number;

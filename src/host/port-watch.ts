@@ -3,8 +3,6 @@
  * Node's, each turn of which costs more than ten such questions. Where the addon is missing or the kernel does not answer,
  * every function says so, and whoever asks has to connect, and to read `/proc/net`.
  */
-import { Socket } from 'node:net';
-import { systemClock } from './clock.ts';
 import { type Addon, native } from './native.ts';
 import { canonicalAddress, type ListenSocket } from './proc-net.ts';
 
@@ -20,13 +18,10 @@ export function isAnswered(door: string, port: number): boolean {
   return native().reaper?.listensAt(door, port) === 1;
 }
 
-/** Waits for doors. */
-interface Watch {
-  /** @returns what is to be called when the wait is over, or nothing if this door cannot be watched */
-  add(door: string, port: number, hear: () => void): (() => void) | undefined;
-}
+let isWatching: boolean | undefined;
 
-let watch: Watch | 'none' | undefined;
+/** What is called when somebody listens at a door, by the number that the addon gave to it. */
+const hearers = new Map<number, () => void>();
 
 /**
  * Resolves with true when somebody listens at one of these literal addresses, with false after `limitMs` or when aborted; with
@@ -38,44 +33,38 @@ export async function untilAnswered(
   limitMs: number,
   signal: AbortSignal,
 ): Promise<boolean | undefined> {
-  watch ??= startWatch(native().reaper) ?? 'none';
-  if (watch === 'none') return undefined;
-  const over = new AbortController();
-  let isHeard = false;
-  const hear = () => {
-    isHeard = true;
-    over.abort();
-  };
-  const abort = () => over.abort();
-  const { add } = watch;
-  const watched = doors.map((door) => add(door, port, hear));
-  const isWatched = watched.length > 0 && !watched.includes(undefined);
-  signal.addEventListener('abort', abort);
-  if (isWatched && !signal.aborted) await systemClock.sleep(limitMs, over.signal);
-  signal.removeEventListener('abort', abort);
-  for (const forget of watched) forget?.();
+  const addon = native().reaper;
+  if (addon === undefined || !startWatching(addon)) return undefined;
+  const watched = doors.map((door) => addon.watchDoor(door, port));
+  const isWatched = watched.length > 0 && watched.every((door) => door >= 0);
+  const isHeard = isWatched && (await heard(watched, limitMs, signal));
+  for (const door of watched) if (door >= 0) addon.forgetDoor(door);
   return isWatched ? isHeard : undefined;
 }
 
-/** The addon's thread reports by a pipe; a pipe, because it needs nothing of Node at its other end. */
-function startWatch(addon: Addon | undefined): Watch | undefined {
-  const fd = addon?.startWatch() ?? -1;
-  if (addon === undefined || fd < 0) return undefined;
-  const hearers = new Map<number, () => void>();
-  const reports = new Socket({ fd, readable: true, writable: false }).unref();
-  reports.on('data', (chunk: Buffer) => {
-    for (let at = 0; at + 1 < chunk.length; at += 2) hearers.get(chunk.readUInt16LE(at))?.();
-  });
-  reports.on('error', () => {}); // whoever waits looks by itself after a while
-  return {
-    add(door, port, hear) {
-      const slot = addon.watchDoor(door, port);
-      if (slot < 0) return undefined;
-      hearers.set(slot, hear);
-      return () => {
-        hearers.delete(slot);
-        addon.forgetDoor(slot);
-      };
-    },
+/** The addon's thread tells by a SIGCHLD that there is something to hear: the way into the event loop that is there already. */
+function startWatching(addon: Addon): boolean {
+  if (isWatching !== undefined) return isWatching;
+  isWatching = addon.startWatch() === 0;
+  const listen = () => {
+    for (const [door, hear] of hearers) if (addon.isOpen(door)) hear();
   };
+  if (isWatching) process.on('SIGCHLD', listen);
+  return isWatching;
+}
+
+function heard(doors: readonly number[], limitMs: number, signal: AbortSignal): Promise<boolean> {
+  return new Promise((resolve) => {
+    const end = (isHeard: boolean) => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', abort);
+      for (const door of doors) hearers.delete(door);
+      resolve(isHeard);
+    };
+    const abort = () => end(false);
+    const timer = setTimeout(end, limitMs, false);
+    for (const door of doors) hearers.set(door, () => end(true));
+    signal.addEventListener('abort', abort);
+    if (signal.aborted) abort();
+  });
 }

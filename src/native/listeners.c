@@ -215,7 +215,6 @@ static uint32_t watched; /* how many are */
 static uint32_t changes; /* counts what is added: the thread sleeps on it */
 static uint64_t youngest_ns;
 static long diagnostics = -1;
-static int report_end = -1;
 
 static uint64_t time_of(int clock) {
   struct timespec time = {0};
@@ -224,15 +223,16 @@ static uint64_t time_of(int clock) {
 }
 
 static void look_at_doors(void) {
+  int is_news = 0;
   uint32_t end = __atomic_load_n(&used, __ATOMIC_ACQUIRE);
   for (uint32_t i = 0; i < end; i++) {
     uint32_t state = WATCHED;
     if (__atomic_load_n(&slots[i].state, __ATOMIC_ACQUIRE) != WATCHED || ask_door(diagnostics, &slots[i].door) != 1) continue;
     if (!__atomic_compare_exchange_n(&slots[i].state, &state, OPEN, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) continue;
     __atomic_sub_fetch(&watched, 1, __ATOMIC_RELAXED);
-    uint8_t report[2] = {i & 0xff, (uint8_t)(i >> 8)};
-    kernel(SYS_write, report_end, (long)report, sizeof report, 0, 0);
+    is_news = 1;
   }
+  if (is_news) kernel(SYS_kill, kernel(SYS_getpid, 0, 0, 0, 0, 0), SIGCHLD, 0, 0, 0);
 }
 
 static uint64_t pause_after(uint64_t cost_ns) {
@@ -272,27 +272,21 @@ static int start_thread(void) {
   return error;
 }
 
-/* startWatch(): the read end of a pipe that tells of doors, two bytes each: the number that watchDoor gave, lower byte first. Once. */
+/* startWatch(): 0: doors can be watched. SIGCHLD, to which Node listens, tells that one is open. Once. */
 static napi_value start_watch(napi_env env, napi_callback_info info) {
   (void)info;
-  int ends[2];
-  if (report_end >= 0) return number(env, -EALREADY);
-  diagnostics = open_diagnostics();
-  if (diagnostics < 0) return number(env, diagnostics);
-  long error = kernel(SYS_pipe2, (long)ends, O_CLOEXEC, 0, 0, 0);
-  if (error == 0) {
-    report_end = ends[1];
-    error = -start_thread();
-    if (error == 0) return number(env, ends[0]);
-    kernel(SYS_close, ends[0], 0, 0, 0, 0);
-    kernel(SYS_close, ends[1], 0, 0, 0, 0);
-    report_end = -1;
-  }
-  kernel(SYS_close, diagnostics, 0, 0, 0, 0);
-  return number(env, error);
+  if (diagnostics >= 0) return number(env, -EALREADY);
+  long fd = open_diagnostics();
+  if (fd < 0) return number(env, fd);
+  diagnostics = fd;
+  int error = start_thread();
+  if (error == 0) return number(env, 0);
+  diagnostics = -1;
+  kernel(SYS_close, fd, 0, 0, 0, 0);
+  return number(env, -error);
 }
 
-/* watchDoor(address, port): a number; the pipe tells it once when somebody listens there, or already does. */
+/* watchDoor(address, port): a number; isOpen tells of it from when somebody listens there, which may already be so. */
 static napi_value watch_door(napi_env env, napi_callback_info info) {
   struct door door;
   if (!read_door(env, info, &door)) return number(env, -EINVAL);
@@ -309,7 +303,14 @@ static napi_value watch_door(napi_env env, napi_callback_info info) {
   return number(env, i);
 }
 
-/* forgetDoor(number): the pipe may still tell it. */
+/* isOpen(number): true once somebody listened at this door. */
+static napi_value is_open(napi_env env, napi_callback_info info) {
+  int32_t i;
+  arguments(env, info, 1, &i);
+  return boolean(env, i >= 0 && i < SLOTS && __atomic_load_n(&slots[i].state, __ATOMIC_ACQUIRE) == OPEN);
+}
+
+/* forgetDoor(number) */
 static napi_value forget_door(napi_env env, napi_callback_info info) {
   int32_t i;
   arguments(env, info, 1, &i);
@@ -323,5 +324,6 @@ void export_listeners(napi_env env, napi_value exports) {
   export(env, exports, "listensAt", listens_at);
   export(env, exports, "startWatch", start_watch);
   export(env, exports, "watchDoor", watch_door);
+  export(env, exports, "isOpen", is_open);
   export(env, exports, "forgetDoor", forget_door);
 }

@@ -52,6 +52,7 @@ function stuckAddon(pid: () => number): { addon: Addon; peeks: () => number; rea
     listensAt: () => -1,
     startWatch: () => -1,
     watchDoor: () => -1,
+    isOpen: () => false,
     forgetDoor: () => -1,
   };
   return { addon, peeks: () => peeks, reaped };

@@ -30,9 +30,14 @@ export const sharedLookup: LookupFunction = (name, { all }, callback) => {
  * @returns empty if it is a name that does not resolve, or when aborted before it does
  */
 export async function literalsOf(host: string, signal: AbortSignal): Promise<readonly string[]> {
+  return fixedLiteralsOf(host) ?? resolveName(host, signal);
+}
+
+/** The same without a question to the resolver; `undefined` for a name that only it knows. */
+export function fixedLiteralsOf(host: string): readonly string[] | undefined {
   if (host === '' || host === '*') return [any6, any4];
   if (host === 'localhost') return ['127.0.0.1', '::1'];
-  if (isIP(host) === 0) return resolveName(host, signal);
+  if (isIP(host) === 0) return undefined;
   return canonicalAddress(host) === any6 ? [any6, any4] : [host];
 }
 

@@ -11,9 +11,9 @@ import type { Holder, Listening, Process } from '../core/ports.ts';
 import { aborted, race } from '../core/scope.ts';
 import type { Address } from '../core/spec.ts';
 import { systemClock } from './clock.ts';
-import { doorOf, literalsOf, localAddressesOf, socketsAnswering } from './endpoints.ts';
+import { doorOf, fixedLiteralsOf, literalsOf, localAddressesOf, socketsAnswering } from './endpoints.ts';
 import { knock } from './knock.ts';
-import { isAnswered, listenersOf, untilAnswered } from './port-watch.ts';
+import { isAnswered, kernelTells, untilAnswered } from './port-watch.ts';
 import { hasListenTables, type ListenSocket } from './proc-net.ts';
 import { allPids, commandOf, processesOf, socketHolders, uidsOf } from './proc-table.ts';
 import { waitWithoutProof } from './wait-without-proof.ts';
@@ -46,16 +46,20 @@ export function pollPauseMs(waitedMs: number): number {
  * @returns an empty holder for somebody of whom nothing can be seen
  */
 export async function holderOf(address: Address, signal: AbortSignal): Promise<Holder | undefined> {
-  if (listenersOf(address.port)?.length === 0) return undefined;
-  const { value: literals } = await race({
-    found: (scope) => literalsOf(address.host, scope),
-    late: (scope) => systemClock.sleep(nameTimeoutMs, scope),
-    stop: (scope) => aborted(signal, scope),
-  });
-  const answered = await connectable(literals ?? [], localAddressesOf, address.port, signal);
+  const literals = fixedLiteralsOf(address.host) ?? (await literalsInTime(address.host, signal));
+  const answered = await answering(literals, localAddressesOf, address.port, signal);
   if (answered.length === 0) return undefined;
   const holders = describeHolders(socketsAnswering(answered, address.port));
   return holders.find(({ pid }) => pid !== undefined) ?? holders[0] ?? {};
+}
+
+async function literalsInTime(host: string, signal: AbortSignal): Promise<readonly string[]> {
+  const { value } = await race({
+    found: (scope) => literalsOf(host, scope),
+    late: (scope) => systemClock.sleep(nameTimeoutMs, scope),
+    stop: (scope) => aborted(signal, scope),
+  });
+  return value ?? [];
 }
 
 /**
@@ -70,19 +74,17 @@ export async function listening(
 ): Promise<Listening | undefined> {
   if (!hasListenTables()) return (await waitWithoutProof(address, signal)) ? { owner: 'ours' } : undefined;
   const since = systemClock.now();
-  const canBeTold = listenersOf(address.port) !== undefined;
-  let isTold = canBeTold;
+  let isTold = true;
   let literals: readonly string[] = [];
   while (!signal.aborted) {
     const turn = systemClock.now();
     if (literals.length === 0) literals = await literalsOf(address.host, signal);
-    const answered = isTold
-      ? literals.filter((literal) => isAnswered(doorOf(literal), address.port))
-      : await connectable(literals, (literal) => [doorOf(literal)], address.port, signal);
+    const ask = isTold ? answering : connectable;
+    const answered = await ask(literals, (literal) => [doorOf(literal)], address.port, signal);
     const found = answered.length > 0 && (await lookTwice(answered, address.port, leader.pid, signal));
     if (found) return signal.aborted ? undefined : found;
     // One who answers and is not found would be told of again at once.
-    const doors = canBeTold && answered.length === 0 ? literals.map(doorOf) : [];
+    const doors = kernelTells() && answered.length === 0 ? literals.map(doorOf) : [];
     const told = await untilAnswered(doors, address.port, netIntervalMs, signal);
     isTold = told === true;
     const spentMs = systemClock.now() - turn;
@@ -91,7 +93,19 @@ export async function listening(
   return undefined;
 }
 
-/** The literals at one of whose doors somebody answers, by connects. */
+type Ask = (
+  literals: readonly string[],
+  doorsOf: (literal: string) => readonly string[],
+  port: number,
+  signal: AbortSignal,
+) => readonly string[] | Promise<readonly string[]>;
+
+/** The literals at one of whose doors somebody answers: by the kernel's word, or by connects where it says nothing. */
+const answering: Ask = (literals, doorsOf, port, signal) => {
+  if (!kernelTells()) return connectable(literals, doorsOf, port, signal);
+  return literals.filter((literal) => doorsOf(literal).some((door) => isAnswered(door, port)));
+};
+
 async function connectable(
   literals: readonly string[],
   doorsOf: (literal: string) => readonly string[],

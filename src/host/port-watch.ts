@@ -13,6 +13,14 @@ export function listenersOf(port: number): ListenSocket[] | undefined {
   return found.map(({ address, uid, inode }) => ({ address: canonicalAddress(address), uid, inode: String(inode) }));
 }
 
+let canTell: boolean | undefined;
+
+/** True where the kernel tells who listens; asked once. */
+export function kernelTells(): boolean {
+  canTell ??= listenersOf(1) !== undefined;
+  return canTell;
+}
+
 /** True if a connect to this literal address would be accepted; false: refused, or the kernel does not tell. */
 export function isAnswered(door: string, port: number): boolean {
   return native().reaper?.listensAt(door, port) === 1;

@@ -85,7 +85,8 @@ export async function listening(
     if (found) return signal.aborted ? undefined : found;
     // One who answers and is not found would be told of again at once.
     const doors = kernelTells() && answered.length === 0 ? literals.map(doorOf) : [];
-    const told = await untilAnswered(doors, address.port, netIntervalMs, signal);
+    const time = { limitMs: netIntervalMs, waitedMs: turn - since };
+    const told = await untilAnswered(doors, address.port, time, signal);
     isTold = told === true;
     const spentMs = systemClock.now() - turn;
     if (told === undefined) await systemClock.sleep(pollPauseMs(turn - since) - spentMs, signal);

@@ -39,8 +39,8 @@ export interface Addon {
   listensAt(address: string, port: number): number;
   /** Starts the thread that watches doors; SIGCHLD tells that one is open. Once. */
   startWatch(): number;
-  /** From now on this door is watched; its number. */
-  watchDoor(address: string, port: number): number;
+  /** From now on this door is watched, the less often the longer it has been waited for; its number. */
+  watchDoor(address: string, port: number, waitedMs: number): number;
   /** Somebody has been seen to listen at this door. */
   isOpen(door: number): boolean;
   /** This door is not watched any more. */

@@ -34,16 +34,17 @@ const hearers = new Map<number, () => void>();
 /**
  * Resolves with true when somebody listens at one of these literal addresses, with false after `limitMs` or when aborted; with
  * `undefined` at once where that cannot be watched. True says no more than that a look is worth it.
+ * @param time how long to wait at most, and how long somebody has waited for the same before
  */
 export async function untilAnswered(
   doors: readonly string[],
   port: number,
-  limitMs: number,
+  { limitMs, waitedMs = 0 }: { readonly limitMs: number; readonly waitedMs?: number },
   signal: AbortSignal,
 ): Promise<boolean | undefined> {
   const addon = native().reaper;
   if (addon === undefined || !startWatching(addon)) return undefined;
-  const watched = doors.map((door) => addon.watchDoor(door, port));
+  const watched = doors.map((door) => addon.watchDoor(door, port, waitedMs));
   const isWatched = watched.length > 0 && watched.every((door) => door >= 0);
   const isHeard = isWatched && (await heard(watched, limitMs, signal));
   for (const door of watched) if (door >= 0) addon.forgetDoor(door);

@@ -3,7 +3,7 @@
  * one address, and a thread that waits until somebody does. Nothing is connected to. It needs no privilege; where the kernel
  * does not answer (seccomp, no inet_diag module, gVisor) every function says so by a negative errno.
  *
- * The thread sees listen() late by the half of its pause. It looks as often as an even share of a core allows, whatever a turn
+ * The thread sees listen() late by half of its pause. It looks as often as a fixed share of a core allows, whatever a turn
  * costs on this machine: 1/64, but not closer than 1 ms; with more than some thirty doors it looks every 10 ms all the same; and
  * what has been waited for long is looked at less often. While nobody waits it sleeps.
  */
@@ -118,14 +118,15 @@ static int parse_door(const char *address, int32_t port, struct door *door) {
   return 1;
 }
 
-static int read_door(napi_env env, napi_callback_info info, struct door *door) {
-  size_t count = 2;
-  napi_value given[2];
+static int read_door(napi_env env, napi_callback_info info, struct door *door, int64_t *age_ms) {
+  size_t count = 3;
+  napi_value given[3];
   char address[INET6_ADDRSTRLEN] = "";
   int32_t port = 0;
   napi_get_cb_info(env, info, &count, given, NULL, NULL);
   napi_get_value_string_utf8(env, given[0], address, sizeof address, NULL);
   napi_get_value_int32(env, given[1], &port);
+  if (age_ms != NULL) napi_get_value_int64(env, given[2], age_ms);
   *door = (struct door){0};
   return parse_door(address, port, door);
 }
@@ -133,7 +134,7 @@ static int read_door(napi_env env, napi_callback_info info, struct door *door) {
 /* listensAt(address, port): 1: a connect would meet a listener of this network namespace; 0: nobody. */
 static napi_value listens_at(napi_env env, napi_callback_info info) {
   struct door door;
-  if (!read_door(env, info, &door)) return number(env, -EINVAL);
+  if (!read_door(env, info, &door, NULL)) return number(env, -EINVAL);
   long fd = open_diagnostics();
   if (fd < 0) return number(env, fd);
   long answer = ask_door(fd, &door);
@@ -286,17 +287,20 @@ static napi_value start_watch(napi_env env, napi_callback_info info) {
   return number(env, -error);
 }
 
-/* watchDoor(address, port): a number; isOpen tells of it from when somebody listens there, which may already be so. */
+/* watchDoor(address, port, ms waited before): a number; isOpen tells of it from when somebody listens there, which may already be so. */
 static napi_value watch_door(napi_env env, napi_callback_info info) {
   struct door door;
-  if (!read_door(env, info, &door)) return number(env, -EINVAL);
+  int64_t age_ms = 0;
+  if (!read_door(env, info, &door, &age_ms)) return number(env, -EINVAL);
   uint32_t i = 0;
   while (i < SLOTS && __atomic_load_n(&slots[i].state, __ATOMIC_ACQUIRE) != FREE) i++;
   if (i == SLOTS) return number(env, -ENOSPC);
   slots[i].door = door;
   __atomic_store_n(&slots[i].state, WATCHED, __ATOMIC_RELEASE);
   if (used <= i) __atomic_store_n(&used, i + 1, __ATOMIC_RELEASE);
-  __atomic_store_n(&youngest_ns, time_of(CLOCK_MONOTONIC), __ATOMIC_RELAXED);
+  uint64_t now_ns = time_of(CLOCK_MONOTONIC), age_ns = age_ms > 0 ? (uint64_t)age_ms * 1000000 : 0;
+  uint64_t since_ns = age_ns < now_ns ? now_ns - age_ns : 0;
+  if (since_ns > youngest_ns || watched == 0) __atomic_store_n(&youngest_ns, since_ns, __ATOMIC_RELAXED);
   __atomic_add_fetch(&watched, 1, __ATOMIC_RELEASE);
   __atomic_add_fetch(&changes, 1, __ATOMIC_RELEASE);
   kernel(SYS_futex, (long)&changes, FUTEX_WAKE_HERE, 1, 0, 0);

@@ -29,8 +29,8 @@ const server = `
 const { appendFileSync } = require('node:fs');
 const { NAME, PORT } = process.env;
 const note = (event) => appendFileSync('journal', event + ' ' + NAME + '\\n');
-note('start');
 process.on('SIGTERM', () => { note('stop'); process.exit(0); });
+note('start');
 if (PORT) require('node:http').createServer((request, response) => response.end('{"status":"ok"}')).listen(PORT, '127.0.0.1');
 else setInterval(() => {}, 60000);
 `;
@@ -116,6 +116,8 @@ test('a tandem.yaml in the working directory is run: order, readiness, health, s
   await running.record({ service: 'web', to: 'ready' });
   const health = runTandem(t, ['health'], { env: quiet(cwd) });
   t.equal((await health.exited).code, 0, health.stderr);
+  // It has no port: ready is spawned, not yet what it writes.
+  await until('web runs', () => journal(cwd).includes('start web'));
   await running.signal('SIGTERM');
   t.equal((await running.exited).code, 0);
   t.same(journal(cwd), ['migrate two words', 'start api', 'start web', 'stop web', 'stop api']);

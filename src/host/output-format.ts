@@ -2,8 +2,10 @@
  * How a block of lines looks at the destination: with the service's name before each line, or as one JSON record a
  * line. Pure functions from bytes to bytes.
  *
- * Both work on a whole block at once (see output-lines.ts).
+ * Both work on a whole block at once (see output-lines.ts), as Latin-1, which maps every byte to one character and back, so that
+ * V8's own search and replacement are byte-exact. What makes that wrong is rare, looked for first, and done line by line.
  */
+import { isUtf8 } from 'node:buffer';
 import type { LineBlock } from './output-lines.ts';
 
 /** Formats what one stream of one service wrote. */
@@ -36,7 +38,6 @@ export function prefixFormat(service: string, names: readonly string[], color: b
   const prefix = color ? `\x1b[${colorOf(service, names)}m${label}\x1b[0m ` : `${label} `;
   const separator = `\n${prefix}`;
   return ({ bytes, partial }) => {
-    // Latin-1 maps every byte to one character and back, so this is a byte-exact replacement by V8's own search.
     const text = bytes.toString('latin1');
     const lines = maybeControl(bytes) ? harmless(text) : text;
     if (partial) return Buffer.from(`${prefix}${lines}${continuesMark}\n`, 'latin1');
@@ -44,13 +45,23 @@ export function prefixFormat(service: string, names: readonly string[], color: b
   };
 }
 
-/** Whether a pattern must look: a loop over the bytes is faster, and finds nothing in nearly all output. */
-function maybeControl(bytes: Buffer): boolean {
-  for (let at = 0; at < bytes.length; at++) {
-    const byte = bytes[at] ?? 0;
-    if (byte < 0x20 ? byte !== 0x0a && byte !== 0x09 : byte === 0x7f || byte === 0xc2) return true;
-  }
-  return false;
+const controls = Array.from({ length: 0x20 }, (_, byte) => byte).filter((byte) => byte !== 0x09 && byte !== 0x0a);
+
+/** Whether a pattern must look: at a control character, or at what begins one of C1. */
+const maybeControl = makeSearch([...controls, 0x7f, 0xc2]);
+
+/** From this length on many native searches, of which each finds nothing, are faster than one look at each byte. */
+const longBytes = 1024;
+
+/** Whether one of these bytes is in a block. */
+function makeSearch(wanted: readonly number[]): (bytes: Buffer) => boolean {
+  const isWanted = new Uint8Array(256);
+  for (const byte of wanted) isWanted[byte] = 1;
+  return (bytes) => {
+    if (bytes.length >= longBytes) return wanted.some((byte) => bytes.includes(byte));
+    for (let at = 0; at < bytes.length; at++) if (isWanted[bytes[at] ?? 0] === 1) return true;
+    return false;
+  };
 }
 
 function harmless(text: string): string {
@@ -82,9 +93,18 @@ export function jsonFormat(service: string, stream: 'stdout' | 'stderr', now: ()
   const facts = `"service":${JSON.stringify(service)},"stream":"${stream}"`;
   return ({ bytes, partial }) => {
     const head = `{"level":30,"time":${now()},${facts},${partial ? '"partial":true,' : ''}"msg":`;
-    const text = bytes.toString('utf8', 0, partial ? bytes.length : bytes.length - 1);
-    let records = '';
-    for (const line of text.split('\n')) records += `${head}${JSON.stringify(line)}}\n`;
-    return Buffer.from(records);
+    const length = partial ? bytes.length : bytes.length - 1;
+    if (maybeEscaped(bytes) || !isUtf8(bytes)) return Buffer.from(recordEach(head, bytes.toString('utf8', 0, length)));
+    const records = bytes.toString('latin1', 0, length).replaceAll('\n', `"}\n${head}"`);
+    return Buffer.from(`${head}"${records}"}\n`, 'latin1');
   };
+}
+
+/** What JSON does not have in a string as it is. */
+const maybeEscaped = makeSearch([...controls, 0x09, 0x22, 0x5c]);
+
+function recordEach(head: string, text: string): string {
+  let records = '';
+  for (const line of text.split('\n')) records += `${head}${JSON.stringify(line)}}\n`;
+  return records;
 }

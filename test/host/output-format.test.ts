@@ -88,3 +88,51 @@ t.test('B13 json: one valid record a line for any bytes at all', async () => {
     }),
   );
 });
+
+/** Mostly what logs are made of, now and then what they rarely are. */
+const piece = fc.oneof(
+  { weight: 8, arbitrary: fc.constantFrom('listening on 7300', 'x'.repeat(90), '\n', ' ') },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(
+      '"',
+      '\\',
+      '\t',
+      '\r\n',
+      'é',
+      '\u00a0',
+      '日本',
+      '\u2028',
+      '\x1b[32m',
+      '\x1b[2J',
+      '\x7f',
+      '\x9b',
+    ),
+  },
+);
+const pieces = fc.array(piece, { maxLength: 60 }).map((all) => Buffer.from(all.join('')));
+const anything = fc.array(
+  fc.oneof({ weight: 4, arbitrary: pieces }, { weight: 1, arbitrary: fc.uint8Array({ maxLength: 4 }) }),
+);
+
+/** Each with its newline. */
+function linesOf(block: Buffer): Buffer[] {
+  const end = block.indexOf('\n') + 1;
+  return end === 0 ? [] : [block.subarray(0, end), ...linesOf(block.subarray(end))];
+}
+
+for (const [name, format] of [
+  ['prefix', prefixFormat('hub', ['hub', 'gateway'], true)],
+  ['json', jsonFormat('hub', 'stdout', () => now)],
+] as const) {
+  t.test(`B13 ${name}: a block is formatted as its lines are, one by one, whatever is in the others`, async () => {
+    fc.assert(
+      fc.property(anything, (parts) => {
+        const block = Buffer.concat([...parts, Buffer.from('\n')]);
+        const alone = linesOf(block).map((bytes) => format({ bytes, partial: false }));
+        return format({ bytes: block, partial: false }).equals(Buffer.concat(alone));
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+}

@@ -18,13 +18,18 @@ export interface LineBlock {
 
 /** Splits one stream. What is kept between two calls is at most one line of `maxLineBytes`. */
 export interface LineSplitter {
-  /** Everything that is complete with this chunk, in order. */
+  /** Everything that is complete with this chunk, in order; good as long as the chunk is. */
   push(chunk: Buffer): LineBlock[];
   /** The last line if it came without a newline; it gets one, so that nobody else's line is glued to it. */
   end(): LineBlock[];
 }
 
 const newline = 0x0a;
+
+/** Puts what was kept, at most `maxLineBytes`, before the next chunk. */
+export type Join = (rest: Buffer, chunk: Buffer) => Buffer;
+
+const concatenated: Join = (rest, chunk) => Buffer.concat([rest, chunk]);
 
 /**
  * Makes a splitter for one stream.
@@ -35,16 +40,16 @@ const newline = 0x0a;
  * splitter.push(Buffer.from('ee'));            // nothing yet
  * splitter.end();                              // one block: "three\n"
  */
-export function makeLineSplitter(limitBytes: number = maxLineBytes): LineSplitter {
+export function makeLineSplitter(limitBytes: number = maxLineBytes, join: Join = concatenated): LineSplitter {
   let rest: Buffer = Buffer.alloc(0);
   return {
     push(chunk) {
-      const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+      const bytes = rest.length === 0 ? chunk : join(rest, chunk);
       const blocks: LineBlock[] = [];
       const start = cutLongLines(bytes, limitBytes, blocks);
       const end = Math.max(bytes.lastIndexOf(newline) + 1, start);
       if (end > start) blocks.push({ bytes: bytes.subarray(start, end), partial: false });
-      rest = bytes.subarray(end);
+      rest = Buffer.from(bytes.subarray(end)); // the chunk's own bytes are its reader's to use again
       return blocks;
     },
     end() {

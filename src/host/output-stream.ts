@@ -2,10 +2,11 @@
  * One stream of one process: read in chunks, cut into lines, formatted, handed to a sink; paused while that is full.
  * It owns the reading end and ends it, at the latest when `drained` has run out.
  */
+import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import type { Readable } from 'node:stream';
 import { systemClock } from './clock.ts';
 import type { Format } from './output-format.ts';
-import { type LineBlock, makeLineSplitter } from './output-lines.ts';
+import { type Join, type LineBlock, makeLineSplitter, maxLineBytes } from './output-lines.ts';
 import type { Sink } from './output-sink.ts';
 
 export interface OutputStream {
@@ -19,9 +20,51 @@ export interface OutputStream {
  */
 const quietMs = 50;
 
+/** Where chunks come from. */
+export interface Source {
+  /**
+   * Starts reading. `take` is called with each chunk, which is good for the length of the call alone, and says whether the
+   * next may come; if not, it comes after `resume`.
+   */
+  open(take: (chunk: Buffer) => boolean): Readable;
+  readonly join?: Join;
+}
+
+/** What all pipes are read into: a chunk is done with before the next is read. Before it there is room for what was kept. */
+const room = Buffer.allocUnsafeSlow(maxLineBytes + 64 * 1024);
+const chunkRoom = room.subarray(maxLineBytes);
+
+function joinInRoom(rest: Buffer, chunk: Buffer): Buffer {
+  const start = maxLineBytes - rest.length;
+  rest.copy(room, start);
+  return room.subarray(start, maxLineBytes + chunk.length);
+}
+
+/** The reading end of a pipe, read without a buffer of its own and without the queue of Node's streams. */
+export function fromPipe(fd: number): Source {
+  return {
+    open(take) {
+      const onread = { buffer: chunkRoom, callback: (length: number) => take(chunkRoom.subarray(0, length)) };
+      const options: SocketConstructorOpts & ConnectOpts = { fd, readable: true, writable: false, onread };
+      return new Socket(options);
+    },
+    join: joinInRoom,
+  };
+}
+
+/** What Node itself has opened. */
+export function fromStream(stream: Readable): Source {
+  return {
+    open: (take) =>
+      stream.on('data', (chunk: Buffer) => {
+        if (!take(chunk)) stream.pause();
+      }),
+  };
+}
+
 /** Starts reading; goes on until the source ends. */
-export function readStream(source: Readable, format: Format, sink: Sink): OutputStream {
-  const splitter = makeLineSplitter();
+export function readStream({ open, join }: Source, format: Format, sink: Sink): OutputStream {
+  const splitter = makeLineSplitter(maxLineBytes, join);
   let chunks = 0;
   let isEnded = false;
   let isBlocked = false;
@@ -30,16 +73,17 @@ export function readStream(source: Readable, format: Format, sink: Sink): Output
     announceEnd = resolve;
   });
 
-  function forward(blocks: readonly LineBlock[]): void {
+  function forward(blocks: readonly LineBlock[]): boolean {
     let hasRoom = true;
     for (const block of blocks) hasRoom = sink.write(format(block));
-    if (hasRoom || isBlocked) return;
-    isBlocked = true;
-    source.pause();
-    sink.onceRoom(() => {
-      isBlocked = false;
-      source.resume();
-    });
+    if (!hasRoom && !isBlocked) {
+      isBlocked = true;
+      sink.onceRoom(() => {
+        isBlocked = false;
+        source.resume();
+      });
+    }
+    return !isBlocked;
   }
 
   function finish(): void {
@@ -50,9 +94,9 @@ export function readStream(source: Readable, format: Format, sink: Sink): Output
     announceEnd();
   }
 
-  source.on('data', (chunk: Buffer) => {
+  const source = open((chunk) => {
     chunks += 1;
-    forward(splitter.push(chunk));
+    return forward(splitter.push(chunk));
   });
   source.on('error', finish);
   source.on('close', finish);

@@ -8,12 +8,11 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { closeSync } from 'node:fs';
-import { Socket } from 'node:net';
 import { isatty } from 'node:tty';
 import type { OutputMode } from '../core/spec.ts';
 import { type Format, jsonFormat, prefixFormat } from './output-format.ts';
 import { openSink, type Sink } from './output-sink.ts';
-import { type OutputStream, readStream } from './output-stream.ts';
+import { fromPipe, fromStream, type OutputStream, readStream } from './output-stream.ts';
 import type { Output as LaunchOutput, OutputChannel } from './processes.ts';
 
 /** Where the output of all services goes. */
@@ -110,7 +109,7 @@ function openStream(name: StreamName, format: Format, sink: Sink, { createPipe }
     childEnd: pipe?.[1] ?? 'pipe',
     attach(child) {
       if (pipe !== undefined) closeSync(pipe[1]);
-      const source = pipe !== undefined ? new Socket({ fd: pipe[0], readable: true, writable: false }) : child[name];
+      const source = pipe === undefined ? child[name] && fromStream(child[name]) : fromPipe(pipe[0]);
       if (source !== null) stream = readStream(source, format, sink);
     },
     drained: async (limitMs) => stream?.drained(limitMs),

@@ -78,3 +78,11 @@ t.test('B13 loses, adds and reorders nothing, however the bytes are cut into chu
     { numRuns: 2_000 },
   );
 });
+
+t.test('B13 keeps nothing of a chunk whose bytes are used again', async (t) => {
+  const splitter = makeLineSplitter();
+  const chunk = Buffer.from('a\nrest');
+  splitter.push(chunk);
+  chunk.fill('x');
+  t.strictSame(show(splitter.push(Buffer.from(' of it\n'))), ['rest of it\n']);
+});

@@ -7,7 +7,7 @@ import { PassThrough, type Readable } from 'node:stream';
 import t from 'tap';
 import { makeOutput, type Output, type OutputOptions } from '../../src/host/output.ts';
 import type { Sink } from '../../src/host/output-sink.ts';
-import { readStream } from '../../src/host/output-stream.ts';
+import { fromStream, readStream } from '../../src/host/output-stream.ts';
 import { makePipe, PipeReader } from '../support/pipe.ts';
 import { until } from '../support/until.ts';
 
@@ -188,7 +188,7 @@ t.test('B13 what a talking grandchild says is listened to until the limit', asyn
     flush: async () => true,
     onceLost: () => {},
   };
-  const stream = readStream(source, ({ bytes }) => bytes, sink);
+  const stream = readStream(fromStream(source), ({ bytes }) => bytes, sink);
   let said = 0;
   const before = performance.now();
   const talker = setInterval(() => source.write(`${said++}\n`), 5);

@@ -40,4 +40,5 @@ export const bash: Peer = {
   ordered: (children, directory) => script(children, directory, true),
   bound: (children, directory) => script(children, directory, false),
   prefixed: 'hands the output on as it is',
+  asked: 'has nothing that could be asked',
 };

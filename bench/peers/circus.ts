@@ -17,9 +17,11 @@ stdout_stream.class = StdoutStream
 stderr_stream.class = StdoutStream
 `;
 
+const endpoint = (directory: string, name: string) => `ipc://${join(directory, name)}`;
+
 function configured(children: readonly Child[], directory: string): Launch {
   const file = join(directory, 'circus.ini');
-  const endpoints = ['endpoint', 'pubsub_endpoint'].map((name) => `${name} = ipc://${join(directory, name)}`);
+  const endpoints = ['endpoint', 'pubsub_endpoint'].map((name) => `${name} = ${endpoint(directory, name)}`);
   writeFileSync(file, `[circus]\ncheck_delay = 1\n${endpoints.join('\n')}\n${children.map(watcher).join('')}`);
   return { words: [join(home, 'bin/circusd'), '--log-level', 'ERROR', file] };
 }
@@ -36,4 +38,12 @@ export const circus: Peer = {
   ordered: 'has no readiness: priorities order the spawns, hooks are Python code of the user',
   bound: 'has no rule that the end of one watcher ends the others',
   prefixed: configured,
+  asked: (children, directory) => ({
+    launch: configured(children, directory),
+    questions: {
+      'circusctl status': {
+        words: [join(home, 'bin/circusctl'), '--endpoint', endpoint(directory, 'endpoint'), 'status'],
+      },
+    },
+  }),
 };

@@ -25,4 +25,5 @@ export const concurrently: Peer = {
   ordered: 'has no dependencies',
   bound: (children) => started(children, ['--raw', '--kill-others']),
   prefixed: (children) => started(children, ['--no-color']),
+  asked: 'has no command that tells how its processes are',
 };

@@ -28,4 +28,5 @@ export const honcho: Peer = {
   ordered: 'has no dependencies',
   bound: procfile,
   prefixed: procfile,
+  asked: 'has no command that tells how its processes are',
 };

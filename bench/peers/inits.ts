@@ -14,6 +14,7 @@ function init(name: string): Peer {
     ordered: single,
     bound: single,
     prefixed: single,
+    asked: 'has nothing that could be asked',
   };
 }
 

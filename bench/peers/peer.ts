@@ -46,4 +46,13 @@ export interface Peer {
   readonly bound: Way<readonly Child[]>;
   /** Children whose output is shown on stdout, each line with the child's name if the supervisor can do that. */
   readonly prefixed: Way<readonly Child[]>;
+  /** The same as together, and the command that its manual has for a health check. */
+  readonly asked: ((children: readonly Child[], directory: string, port: number) => Asked) | string;
+}
+
+/** A supervisor that can be asked how its children are. */
+export interface Asked {
+  readonly launch: Launch;
+  /** By what one types. Each ends with 0 if all is well. */
+  readonly questions: Readonly<Record<string, Launch>>;
 }

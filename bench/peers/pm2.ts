@@ -30,4 +30,9 @@ export const pm2: Peer = {
   ordered: 'has readiness for Node programs that say so by themselves, and no dependencies',
   bound: 'restarts what ends; nothing follows for the others',
   prefixed: configured,
+  asked: (children, directory) => {
+    const launch = configured(children, directory);
+    const words = [join(home, 'node_modules/.bin/pm2'), 'list'];
+    return { launch, questions: { 'pm2 list': { ...launch, words } } };
+  },
 };

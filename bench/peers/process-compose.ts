@@ -50,4 +50,11 @@ export const processCompose: Peer = {
   ordered: (children, directory) => configured(children, directory, { isOrdered: true }),
   bound: (children, directory) => configured(children, directory, { isBound: true }),
   prefixed: (children, directory) => configured(children, directory),
+  asked: (children, directory) => {
+    const launch = configured(children, directory);
+    const server = ['--use-uds', '--unix-socket', join(directory, 'socket')];
+    const words = [...launch.words.filter((word) => word !== '--no-server'), ...server];
+    const question = { ...launch, words: [program, 'process', 'list', ...server] };
+    return { launch: { ...launch, words }, questions: { 'process-compose process list': question } };
+  },
 };

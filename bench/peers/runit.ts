@@ -23,4 +23,10 @@ export const runit: Peer = {
   ordered: 'has no readiness: a run script checks by itself what it needs and fails, and is run again a second later',
   bound: 'restarts what ends; nothing follows for the others',
   prefixed: 'hands the output on as it is',
+  asked: (children, directory) => ({
+    launch: scan(children, directory),
+    questions: {
+      'sv status': { words: ['sv', 'status', ...children.map(({ name }) => join(directory, 'scan', name))] },
+    },
+  }),
 };

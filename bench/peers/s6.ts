@@ -37,4 +37,13 @@ export const s6: Peer = {
   ordered: (children, directory) => scan(children, directory, { isOrdered: true }),
   bound: (children, directory) => scan(children, directory, { isBound: true }),
   prefixed: 'hands the output on as it is',
+  asked: (children, directory) => ({
+    launch: scan(children, directory),
+    // It takes one service.
+    questions: {
+      's6-svstat': {
+        words: ['sh', '-c', children.map(({ name }) => `s6-svstat ${join(directory, 'scan', name)}`).join(' && ')],
+      },
+    },
+  }),
 };

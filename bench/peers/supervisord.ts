@@ -63,4 +63,9 @@ export const supervisord: Peer = {
   ordered: 'has no readiness: its priorities order the spawns and wait for nothing',
   bound: (children, directory) => configured(children, directory, true),
   prefixed: (children, directory) => configured(children, directory),
+  asked: (children, directory) => {
+    const launch = configured(children, directory);
+    const [, ...flags] = launch.words;
+    return { launch, questions: { 'supervisorctl status': { words: ['supervisorctl', ...flags, 'status'] } } };
+  },
 };

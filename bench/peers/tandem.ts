@@ -23,6 +23,11 @@ function configured(children: readonly Child[], directory: string, { isOrdered =
   };
 }
 
+/** The same with one of its ways to hand output on. */
+export function forwarding(output: 'raw' | 'prefix' | 'json') {
+  return (children: readonly Child[], directory: string) => configured(children, directory, { output });
+}
+
 export const tandem: Peer = {
   name: 'tandem',
   origin: 'this repository',
@@ -31,5 +36,18 @@ export const tandem: Peer = {
   together: (children, directory) => configured(children, directory),
   ordered: (children, directory) => configured(children, directory, { isOrdered: true }),
   bound: (children, directory) => configured(children, directory),
-  prefixed: (children, directory) => configured(children, directory, { output: 'prefix' }),
+  prefixed: forwarding('prefix'),
+  asked: (children, directory, port) => {
+    const { words, environment } = configured(children, directory);
+    const health = [process.execPath, program, 'health'];
+    const byPort = { TANDEM_RUNTIME_DIR: join(directory, 'none'), TANDEM_HEALTH_PORT: `${port}` };
+    return {
+      launch: { words, environment: { ...environment, TANDEM_HEALTH_PORT: `${port}` } },
+      questions: {
+        'tandem health': { words: health, environment: { TANDEM_RUNTIME_DIR: directory } },
+        'tandem health, by its port': { words: health, environment: byPort },
+        'curl -f': { words: ['curl', '-fsS', `http://127.0.0.1:${port}/health`] },
+      },
+    };
+  },
 };

@@ -3,6 +3,7 @@
  *
  *   dist/tandem.cjs        the program: runs the bundle and what is loaded later, from their code caches
  *   dist/main.cjs          the bundle, one CommonJS file: nothing is in it that a start may not need
+ *   dist/health.cjs        `tandem health`, which needs nothing of the bundle
  *   dist/tandem-yaml.cjs   what is about tandem.yaml, loaded where there is one
  *   dist/cache/            what is compiled of these in each way to start, by the Node that built it (scripts/warm.mjs)
  *   dist/vendor/NAME.cjs   a library each that is loaded when it is needed (`import('pino')`)
@@ -24,6 +25,7 @@ const entry = join(root, 'src/main.ts');
 const starter = join(root, 'src/start.ts');
 const program = join(dist, 'tandem.cjs');
 const bundle = join(dist, 'main.cjs');
+const healthEntry = join(root, 'src/quick-health.ts');
 /** Loaded later, as the libraries are. */
 const laterEntry = join(root, 'src/config/tandem-yaml.ts');
 const scriptAndPackages = ['scripts/build.mjs', 'package.json', 'package-lock.json'].map((path) => join(root, path));
@@ -229,8 +231,9 @@ async function buildBundle() {
     },
     banner: { js: '#!/usr/bin/env node' },
   });
+  const health = await esbuild.build({ ...common, entryPoints: [healthEntry], outfile: join(dist, 'health.cjs') });
 
-  const licences = { path: join(dist, 'LICENCES.txt'), contents: licencesOf([main, later, start, vendor]) };
+  const licences = { path: join(dist, 'LICENCES.txt'), contents: licencesOf([main, later, start, health, vendor]) };
 
   // The bundle comes last: its time says that all of them are there.
   for (const old of ['vendor', 'cache']) rmSync(join(dist, old), { recursive: true, force: true });
@@ -238,6 +241,7 @@ async function buildBundle() {
     licences,
     ...vendor.outputFiles,
     ...later.outputFiles,
+    ...health.outputFiles,
     ...start.outputFiles,
     ...main.outputFiles.toReversed(),
   ];

@@ -6,6 +6,7 @@
  * V8 itself refuses a cache of another V8 or of other flags, and compiles; of the source it compares the length alone, so
  * the cache's name holds the hash of all files that it is for.
  */
+import './ask-first.ts';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Script } from 'node:vm';

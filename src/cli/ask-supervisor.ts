@@ -3,7 +3,8 @@
  */
 import { controlSockets, type RuntimeDirEnvironment } from '../http/runtime-dir.ts';
 import type { Answer } from './http-answer.ts';
-import { type Endpoint, httpGet, httpGetAny, type Question } from './http-get.ts';
+import { type Endpoint, httpGet, httpGetAny } from './http-get.ts';
+import type { Question } from './http-question.ts';
 import { httpsGet } from './https-get.ts';
 
 /** The variables by which it is found. `process.env` is one. */

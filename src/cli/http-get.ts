@@ -4,19 +4,10 @@
  */
 import { connect } from 'node:net';
 import { type Answer, readAnswer } from './http-answer.ts';
+import { type Question, requestOf } from './http-question.ts';
 
 /** A path is a Unix socket's. */
 export type Endpoint = { readonly path: string } | { readonly host: string; readonly port: number };
-
-/** What is asked, once there is a connection. */
-export interface Question {
-  /** Path and query. */
-  readonly target: string;
-  /** The Host header. */
-  readonly host: string;
-  /** The Authorization header. */
-  readonly authorization?: string | undefined;
-}
 
 /** Asks the endpoints one after the other until one answers. The reason is the last one's. */
 export async function httpGetAny(
@@ -54,11 +45,6 @@ export function httpGet(endpoint: Endpoint, question: Question, signal: AbortSig
     socket.on('end', () => settle(readAnswer(bytes, true)));
     socket.on('error', (error) => settle({ noAnswer: describeNetworkError(error) }));
   });
-}
-
-function requestOf({ target, host, authorization }: Question): string {
-  const credentials = authorization === undefined ? '' : `Authorization: ${authorization}\r\n`;
-  return `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nAccept: application/json, */*;q=0.1\r\nUser-Agent: tandem-health\r\n${credentials}Connection: close\r\n\r\n`;
 }
 
 const words: Readonly<Record<string, string>> = {

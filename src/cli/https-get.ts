@@ -1,6 +1,7 @@
 /** One HTTPS GET, for `tandem health --url https://…`. Node's own client is loaded only then. */
 import { type Answer, maxBodyBytes } from './http-answer.ts';
-import { describeNetworkError, type Question } from './http-get.ts';
+import { describeNetworkError } from './http-get.ts';
+import type { Question } from './http-question.ts';
 
 /** Asks once; redirects are not followed, certificates are checked. Aborted: no answer. */
 export async function httpsGet(

@@ -25,6 +25,8 @@ export interface Addon {
   setPipeSize(fd: number, bytes: number): number;
   /** A TCP socket bound to an address, given as a 32-bit number, and a port; its descriptor, closed on exec. */
   bindIPv4(address: number, port: number): number;
+  /** Asks who listens on a Unix socket and blocks until the answer has ended: its length, in `answer`. */
+  ask(path: string, question: string, answer: Buffer, limitMs: number): number;
   /** Ends the process at once: no teardown, no thread is waited for. */
   exit(code: number): never;
   /** From now on notes the signals of this set (bit N for signal N) that another process sends; SIGCHLD follows each. */

@@ -41,6 +41,7 @@ function stuckAddon(pid: () => number): { addon: Addon; peeks: () => number; rea
     pipe: () => -1,
     bindIPv4: () => -1,
     setPipeSize: () => -1,
+    ask: () => -1,
     exit: () => {
       throw new Error('not in this test');
     },

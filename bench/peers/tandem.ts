@@ -45,7 +45,7 @@ export const tandem: Peer = {
       launch: { words, environment: { ...environment, TANDEM_HEALTH_PORT: `${port}` } },
       questions: {
         'tandem health': { words: health, environment: { TANDEM_RUNTIME_DIR: directory } },
-        'tandem health, by its port': { words: health, environment: byPort },
+        '(tandem health by the port)': { words: health, environment: byPort },
         'curl -f': { words: ['curl', '-fsS', `http://127.0.0.1:${port}/health`] },
       },
     };

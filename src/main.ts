@@ -84,6 +84,7 @@ async function live(plan: Plan, circumstances: Circumstances): Promise<number> {
     modes: new Map(plan.services.flatMap(({ name, output }) => (output ? [[name, output]] : []))),
     names: plan.services.map(({ name }) => name),
     createPipe: reaper && (() => reaper.pipe()),
+    writer: reaper,
     color: isColorWanted,
   });
   const launcher = makeLauncher({ output, fileLimit: originalFileLimit(circumstances.fileLimit) });

@@ -10,7 +10,7 @@ import { basename, join, resolve } from 'node:path';
  * The addon: system calls as they are, with the kernel's negative errno for an error. `src/native/reaper.c` and
  * `src/native/listeners.c` describe each.
  */
-export interface Addon {
+export interface Addon extends LineWriter {
   /** The pid of the next ended child, left uncollected; 0 if there is none. */
   peekZombie(): number;
   /** Collects this ended child. False if it has not ended. */
@@ -49,6 +49,14 @@ export interface Addon {
   forgetDoor(door: number): number;
   /** Makes this process' group the terminal's foreground group again if `group` is it now. */
   takeTerminal(group: number): number;
+}
+
+/** Whole lines as they look at the destination, into `out`: how much of it was filled, or -1 if that is not for the addon. */
+export interface LineWriter {
+  /** Each behind this prefix; -1 also for control characters. */
+  prefixLines(lines: Buffer, prefix: Buffer, out: Buffer): number;
+  /** Each, which must be UTF-8, as a string that this head begins and that ends its record. */
+  jsonLines(lines: Buffer, head: Buffer, out: Buffer): number;
 }
 
 /** What was found. */

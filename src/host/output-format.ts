@@ -6,9 +6,11 @@
  * V8's own search and replacement are byte-exact. What makes that wrong is rare, looked for first, and done line by line.
  */
 import { isUtf8 } from 'node:buffer';
+import type { LineWriter } from './native.ts';
 import type { LineBlock } from './output-lines.ts';
+import { giveBack, takeRoom } from './output-room.ts';
 
-/** Formats what one stream of one service wrote. */
+/** Formats what one stream of one service wrote. The bytes may lie in room that is to be given back (output-room.ts). */
 export type Format = (block: LineBlock) => Buffer;
 
 /** What `prefix` puts at the end of a piece of an over-long line that goes on in the next line. */
@@ -32,18 +34,33 @@ const resetColors = '\x1b[0m';
  * are, UTF-8 or not, except for control characters, which are shown as `cat -v` does it (C1: `<9b>`). Colours stay, and end
  * with their line.
  */
-export function prefixFormat(service: string, names: readonly string[], color: boolean): Format {
+export function prefixFormat(service: string, names: readonly string[], color: boolean, writer?: LineWriter): Format {
   const width = Math.max(service.length, ...names.map((name) => name.length));
   const label = `${service.padEnd(width)} |`;
   const prefix = color ? `\x1b[${colorOf(service, names)}m${label}\x1b[0m ` : `${label} `;
   const separator = `\n${prefix}`;
+  const prefixBytes = Buffer.from(prefix);
   return ({ bytes, partial }) => {
+    const written = writer && !partial && inRoom((room) => writer.prefixLines(bytes, prefixBytes, room));
+    if (written) return written;
     const text = bytes.toString('latin1');
     const lines = maybeControl(bytes) ? harmless(text) : text;
     if (partial) return Buffer.from(`${prefix}${lines}${continuesMark}\n`, 'latin1');
     return Buffer.from(`${prefix}${lines.slice(0, -1).replaceAll('\n', separator)}\n`, 'latin1');
   };
 }
+
+/** What the addon has written, if it has; little is copied, so that many short lines in a queue hold no room each. */
+function inRoom(write: (room: Buffer) => number): Buffer | undefined {
+  const room = takeRoom();
+  const length = write(room);
+  if (length >= littleBytes) return room.subarray(0, length);
+  const copy = length < 0 ? undefined : Buffer.from(room.subarray(0, length));
+  giveBack(room);
+  return copy;
+}
+
+const littleBytes = 16 * 1024;
 
 const controls = Array.from({ length: 0x20 }, (_, byte) => byte).filter((byte) => byte !== 0x09 && byte !== 0x0a);
 
@@ -89,12 +106,20 @@ function colorOf(service: string, names: readonly string[]): number {
  * A piece of an over-long line that goes on in the next record has `"partial":true`.
  * @param now wall time in milliseconds; asked once a block, all of its lines arrived together
  */
-export function jsonFormat(service: string, stream: 'stdout' | 'stderr', now: () => number = Date.now): Format {
+export function jsonFormat(
+  service: string,
+  stream: 'stdout' | 'stderr',
+  now: () => number = Date.now,
+  writer?: LineWriter,
+): Format {
   const facts = `"service":${JSON.stringify(service)},"stream":"${stream}"`;
   return ({ bytes, partial }) => {
     const head = `{"level":30,"time":${now()},${facts},${partial ? '"partial":true,' : ''}"msg":`;
+    const isText = !partial && isUtf8(bytes);
+    const written = writer && isText && inRoom((room) => writer.jsonLines(bytes, Buffer.from(`${head}"`), room));
+    if (written) return written;
     const length = partial ? bytes.length : bytes.length - 1;
-    if (maybeEscaped(bytes) || !isUtf8(bytes)) return Buffer.from(recordEach(head, bytes.toString('utf8', 0, length)));
+    if (!isUtf8(bytes) || maybeEscaped(bytes)) return Buffer.from(recordEach(head, bytes.toString('utf8', 0, length)));
     const records = bytes.toString('latin1', 0, length).replaceAll('\n', `"}\n${head}"`);
     return Buffer.from(`${head}"${records}"}\n`, 'latin1');
   };

@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream';
 import { systemClock } from './clock.ts';
 import type { Format } from './output-format.ts';
 import { type Join, type LineBlock, makeLineSplitter, maxLineBytes } from './output-lines.ts';
+import { giveBack } from './output-room.ts';
 import type { Sink } from './output-sink.ts';
 
 export interface OutputStream {
@@ -75,7 +76,10 @@ export function readStream({ open, join }: Source, format: Format, sink: Sink): 
 
   function forward(blocks: readonly LineBlock[]): boolean {
     let hasRoom = true;
-    for (const block of blocks) hasRoom = sink.write(format(block));
+    for (const block of blocks) {
+      const bytes = format(block);
+      hasRoom = sink.write(bytes, () => giveBack(bytes));
+    }
     if (!hasRoom && !isBlocked) {
       isBlocked = true;
       sink.onceRoom(() => {

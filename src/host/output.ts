@@ -10,6 +10,7 @@ import type { ChildProcess } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import type { OutputMode } from '../core/spec.ts';
+import type { LineWriter } from './native.ts';
 import { type Format, jsonFormat, prefixFormat } from './output-format.ts';
 import { openSink, type Sink } from './output-sink.ts';
 import { fromPipe, fromStream, type OutputStream, readStream } from './output-stream.ts';
@@ -40,6 +41,8 @@ export interface OutputOptions {
    * Without it, Node's own `'pipe'` is taken, a socket pair, on which a child cannot open `/dev/stdout`.
    */
   readonly createPipe?: (() => readonly [number, number] | number) | undefined;
+  /** Formats what it can: the addon. Without it, or where it cannot, JavaScript does, and a little slower. */
+  readonly writer?: LineWriter | undefined;
 }
 
 /** Makes the output of a run. */
@@ -91,8 +94,8 @@ function sayOnceLost(stdout: Sink, stderr: Sink): void {
 }
 
 function makeFormat(service: string, stream: StreamName, isTerminal: boolean, options: OutputOptions): Format {
-  if (options.mode === 'json') return jsonFormat(service, stream);
-  return prefixFormat(service, options.names, isTerminal && options.color !== false);
+  if (options.mode === 'json') return jsonFormat(service, stream, Date.now, options.writer);
+  return prefixFormat(service, options.names, isTerminal && options.color !== false, options.writer);
 }
 
 /** One stream of one process: the child's end, and our end once the child has been started. */

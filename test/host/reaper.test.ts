@@ -42,6 +42,8 @@ function stuckAddon(pid: () => number): { addon: Addon; peeks: () => number; rea
     bindIPv4: () => -1,
     setPipeSize: () => -1,
     ask: () => -1,
+    prefixLines: () => -1,
+    jsonLines: () => -1,
     exit: () => {
       throw new Error('not in this test');
     },

@@ -256,19 +256,25 @@ static int buffer_of(napi_env env, napi_value value, struct span *span) {
 
 static int append(struct span *out, const void *bytes, long length) {
   if (out->end - out->at < length) return 0;
-  __builtin_memcpy(out->at, bytes, (size_t)length);
-  out->at += length;
+  const uint8_t *at = bytes, *end = at + length;
+  for (; end - at >= 16; at += 16, out->at += 16) __builtin_memcpy(out->at, at, 16);
+  while (at < end) *out->at++ = *at++;
   return 1;
 }
 
 /* Copies up to the next byte that is below a space or one of the two. */
 static int copy_plain(struct span *in, struct span *out, uint8_t one, uint8_t other) {
-  for (; in->end - in->at >= 16 && out->end - out->at >= 16; in->at += 16, out->at += 16) {
+  while (in->end - in->at >= 16 && out->end - out->at >= 16) {
     bytes16 block;
     __builtin_memcpy(&block, in->at, 16);
-    words2 special = (words2)((block < 32) | (block == one) | (block == other));
-    if ((special[0] | special[1]) != 0) break;
     __builtin_memcpy(out->at, &block, 16);
+    words2 special = (words2)((block < 32) | (block == one) | (block == other));
+    /* Each byte is all ones or none; the first in memory is the lowest. */
+    int plain = special[0] != 0 ? __builtin_ctzll(special[0]) / 8 : 8;
+    if (special[0] == 0) plain += special[1] != 0 ? __builtin_ctzll(special[1]) / 8 : 8;
+    in->at += plain;
+    out->at += plain;
+    if (plain < 16) return 1;
   }
   for (; in->at < in->end && *in->at >= 32 && *in->at != one && *in->at != other; in->at++)
     if (!append(out, in->at, 1)) return 0;

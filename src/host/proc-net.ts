@@ -17,8 +17,8 @@ export interface ListenSocket {
 
 const listenState = '0A';
 
-/** A last row that is no listener: its number, local address, remote address and state. */
-const connectionRow = /\n *\d+: [0-9A-F:]+ [0-9A-F:]+ (?!0A)[0-9A-F]{2} [^\n]*\n?$/;
+/** A row that is no listener: its number, local address, remote address and state. */
+const connectionRow = /^ *\d+: [0-9A-F:]+ [0-9A-F:]+ (?!0A)[0-9A-F]{2} /m;
 
 /** A kernel table: sockets of IPv4, or of IPv6, dual-stack ones included. */
 export type Table = 'tcp' | 'tcp6';
@@ -52,9 +52,13 @@ function readHead(path: string): string {
   try {
     const piece = Buffer.alloc(rowBytes);
     let text = '';
+    let begun = '';
     for (let length = readSync(file, piece); length > 0; length = readSync(file, piece)) {
-      text += piece.toString('latin1', 0, length);
-      if (connectionRow.test(text)) break;
+      const read = piece.toString('latin1', 0, length);
+      text += read;
+      // Only the row that was just read is looked at: with hundreds of listeners, all of them each time would take seconds.
+      begun = begun.slice(begun.lastIndexOf('\n') + 1) + read;
+      if (connectionRow.test(begun)) break;
     }
     return text;
   } finally {

@@ -1,12 +1,12 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { getEventListeners } from 'node:events';
-import { createServer, type Server } from 'node:net';
+import { getEventListeners, once } from 'node:events';
+import { connect, createServer, type Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { basename, resolve } from 'node:path';
 import t, { type Test } from 'tap';
 import { holderOf, listening, pollPauseMs } from '../../src/host/listeners.ts';
 import { native } from '../../src/host/native.ts';
-import { parseListenSockets } from '../../src/host/proc-net.ts';
+import { listenSockets, parseListenSockets } from '../../src/host/proc-net.ts';
 import { waitWithoutProof } from '../../src/host/wait-without-proof.ts';
 import { until } from '../support/until.ts';
 
@@ -381,6 +381,22 @@ t.test('the table is read in both byte orders, other states and ports aside', as
     ['127.0.0.1', '::1', '2001:db8::1'],
   );
 });
+
+t.test(
+  'among hundreds of listeners and their connections each is found in the head of the table',
+  onlyLinux,
+  async (t) => {
+    const servers = Array.from({ length: 300 }, () => createServer());
+    t.teardown(() => servers.map((server) => server.close()));
+    const ports = await Promise.all(servers.map((server) => listenOn(server, 0, '127.0.0.1')));
+    const client = connect(ports[0] ?? 0, '127.0.0.1');
+    t.teardown(() => client.destroy());
+    await once(client, 'connect');
+    const lost = ports.filter((port) => listenSockets('tcp', port, 'head').length !== 1);
+    t.same(lost, []);
+    t.same(listenSockets('tcp', client.localPort ?? 0, 'head'), [], 'a connection is no listener');
+  },
+);
 
 t.test('without a proof wait-port tells that somebody listens, and an abort ends the wait at once', async (t) => {
   const port = await freePort();

@@ -2,9 +2,10 @@
 import { crash, stop } from './ends.ts';
 import { health } from './health.ts';
 import { idle, memory } from './idle.ts';
+import { many } from './many.ts';
 import type { Measure } from './measure.ts';
 import { output } from './output.ts';
 import { ready } from './ready.ts';
 import { start } from './start.ts';
 
-export const measures: readonly Measure[] = [start, memory, health, ready, crash, stop, output, idle];
+export const measures: readonly Measure[] = [start, memory, health, ready, crash, stop, output, many, idle];

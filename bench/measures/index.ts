@@ -4,8 +4,9 @@ import { health } from './health.ts';
 import { idle, memory } from './idle.ts';
 import { many } from './many.ts';
 import type { Measure } from './measure.ts';
+import { orphans } from './orphans.ts';
 import { output } from './output.ts';
 import { ready } from './ready.ts';
 import { start } from './start.ts';
 
-export const measures: readonly Measure[] = [start, memory, health, ready, crash, stop, output, many, idle];
+export const measures: readonly Measure[] = [start, memory, health, ready, crash, stop, output, many, idle, orphans];

@@ -66,7 +66,7 @@ function gateway(options: EmbeddedOptions, command: Command): ServiceSpec {
     name: 'gateway',
     process: processOf(options, command, { ...environment, ...memory }),
     dependsOn: { migrations: migrated(options) },
-    readiness: readinessOf(options, rider, gatewayProbes(rider)),
+    readiness: readinessOf(options, rider, gatewayProbes(options)),
   };
 }
 
@@ -109,11 +109,18 @@ function readinessOf({ readyTimeoutMs }: EmbeddedOptions, { host, port }: RiderO
   return { port: { host, port }, ...probes, timing: defaultTiming, startTimeoutMs: readyTimeoutMs };
 }
 
-/** The pair's own health path answers 200 even if nothing works behind it, so at the start a session is opened, too. */
-function gatewayProbes(rider: RiderOptions): Probes {
+/**
+ * The pair's own health path answers 200 even if nothing works behind it, so at the start a session is opened, too: by the
+ * pair's own hub, which is asked for it, or where that is not run by a probe. Both would be half a second more, for a session
+ * is a memory server.
+ */
+function gatewayProbes(options: EmbeddedOptions): Probes {
+  const rider = options.gateway;
   const probe = httpProbe(rider, ownHealthPath.gateway);
   if (!probe || !isOwn(rider)) return { ...(probe && { probe }) };
-  return { startProbe: { kind: 'mcp', url: urlOf(rider, '/mcp') }, probe };
+  const url = urlOf(rider, '/mcp');
+  if (gatewayUrl(options) === url && tellsOfGateway(options)) return { probe };
+  return { startProbe: { kind: 'mcp', url }, probe };
 }
 
 /**
@@ -123,12 +130,18 @@ function gatewayProbes(rider: RiderOptions): Probes {
 function hubProbes(options: EmbeddedOptions): Probes {
   const rider = options.hub;
   const probe = httpProbe(rider, ownHealthPath.hub);
-  if (!probe || !isOwn(rider) || !probe.url.endsWith(ownHealthPath.hub)) return { ...(probe && { probe }) };
+  if (!probe || !tellsOfGateway(options)) return { ...(probe && { probe }) };
   const connected = gatewayUrl(options) === undefined ? {} : connectedGateway;
   return {
     startProbe: { ...probe, json: { state: 'ready', ...connected } },
     probe: { ...probe, json: connected },
   };
+}
+
+/** True if the pair's own hub is run and asked for its words, which are those of its own health path alone. */
+function tellsOfGateway({ hub }: EmbeddedOptions): boolean {
+  const probe = httpProbe(hub, ownHealthPath.hub);
+  return isOwn(hub) && probe?.url.endsWith(ownHealthPath.hub) === true;
 }
 
 const connectedGateway = { servers: [{ name: gatewayEntry, status: 'connected' }] } satisfies JsonPattern;

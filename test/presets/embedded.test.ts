@@ -67,13 +67,35 @@ test('B11 both services are essential, never restarted and asked to stop by TERM
   }
 });
 
-test('B01 the gateway is ready when its port is held, a session opens and its health answers', async (t) => {
-  t.match(services().gateway.readiness, {
+test('B01 the gateway is ready when its port is held and its health answers; whether a session opens the hub tells', async (t) => {
+  const { gateway, hub } = services();
+  t.match(gateway.readiness, {
     port: { host: '127.0.0.1', port: 4444 },
-    startProbe: { kind: 'mcp', url: 'http://127.0.0.1:4444/mcp' },
     probe: { kind: 'http', url: 'http://127.0.0.1:4444/healthz' },
     startTimeoutMs: 60_000,
   });
+  t.notOk(gateway.readiness?.startProbe, 'a second memory server would be started for it');
+  t.match(hub.readiness?.startProbe, { json: { servers: [{ name: 'gateway', status: 'connected' }] } });
+});
+
+test('B01 where no hub tells, a session is opened to see that the gateway works', async (t) => {
+  const session = { kind: 'mcp', url: 'http://127.0.0.1:4444/mcp' };
+  const hubs: Partial<typeof defaults.hub>[] = [
+    { skip: 'HUB_SKIP_START is set' },
+    { command: ['python3', 'app.py'] },
+    { healthPath: '/api/servers' },
+    { healthPath: '' },
+  ];
+  for (const changed of hubs) {
+    const { gateway } = services({ hub: { ...defaults.hub, ...changed } });
+    t.match(gateway.readiness?.startProbe, session, JSON.stringify(changed));
+  }
+  const elsewhere = { ...defaults.gateway, url: 'http://gateway:4444/mcp' };
+  t.match(
+    services({ gateway: elsewhere }).gateway.readiness?.startProbe,
+    session,
+    'the hub is connected to another one',
+  );
 });
 
 test('B01 the hub is ready when it says so and is connected to the gateway; later the connection alone counts', async (t) => {

@@ -4,9 +4,9 @@ stopped=
 stop() { stopped=1; kill -TERM $(jobs -p) 2> /dev/null; }
 trap stop TERM INT
 
-/rival/services.sh prepare
+/rival/services.sh prepare || exit
 /rival/services.sh gateway &
-until (: < /dev/tcp/127.0.0.1/4444) 2> /dev/null; do
+until /rival/services.sh gateway_ready; do
   [ -n "$stopped" ] && exit 0
   kill -0 $! 2> /dev/null || exit 1
   sleep 0.1

@@ -4,7 +4,6 @@ import { get } from 'node:http';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../bench.ts';
-import type { Figures } from '../interleave.ts';
 
 /** Everything of the bench is found by it: `docker ps --all --filter label=tandem-bench`. */
 const label = 'tandem-bench';
@@ -30,7 +29,7 @@ export interface Subject {
 }
 
 /** From `docker run` until the service answers and until the engine calls it healthy; from `docker stop` until that returns. */
-export async function lifeOf({ image, options, port, path, isReady }: Subject, events: HealthEvents): Promise<Figures> {
+export async function lifeOf({ image, options, port, path, isReady }: Subject, events: HealthEvents) {
   const host = await freePort();
   const startedAt = Date.now();
   const publish = `--publish=127.0.0.1:${host}:${port}`;

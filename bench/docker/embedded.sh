@@ -1,5 +1,6 @@
 #!/bin/bash
-# The embedded pair, with the command lines and the environment that `tandem check` shows for it: services.sh prepare|gateway|hub
+# The embedded pair, with the command lines and the environment that `tandem check` shows for it.
+# embedded.sh prepare|gateway|gateway_ready|hub|hub_after_gateway|health
 data=/app/data
 pair=/opt/tandem/node_modules
 node=(/opt/tandem/bin/node --require /opt/tandem/embedded/loopback.cjs)
@@ -20,6 +21,8 @@ gateway() {
     --outputTransport streamableHttp --stateful --port 4444 --healthEndpoint /healthz --logLevel none < /dev/null
 }
 
+gateway_ready() { (: < /dev/tcp/127.0.0.1/4444) 2> /dev/null; }
+
 hub() {
   export PORT=7300 HOME=$data/hub XDG_CONFIG_HOME=$data/hub/config XDG_DATA_HOME=$data/hub/share XDG_STATE_HOME=$data/hub/state
   exec "${node[@]}" $pair/mcp-hub/dist/cli.js --port 7300 --config $data/hub/config.json
@@ -27,8 +30,16 @@ hub() {
 
 # A hub that finds no gateway when it starts does not look for one again.
 hub_after_gateway() {
-  until (: < /dev/tcp/127.0.0.1/4444) 2> /dev/null; do sleep 0.1; done
+  until gateway_ready; do sleep 0.1; done
   hub
+}
+
+# What `tandem health` is told by the supervisor: the hub is ready and has its gateway.
+health() {
+  exec 3<> /dev/tcp/127.0.0.1/7300 || exit 1
+  printf 'GET /api/health HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3
+  answer=$(cat <&3)
+  [[ $answer == *'"state":"ready"'* && $answer == *'"status":"connected"'* ]]
 }
 
 "$1"

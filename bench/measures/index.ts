@@ -1,5 +1,5 @@
 /** All measures, in the order of the goals. */
-import { docker } from './docker.ts';
+import { containers } from './docker.ts';
 import { crash, stop } from './ends.ts';
 import { health } from './health.ts';
 import { idle, memory } from './idle.ts';
@@ -22,6 +22,6 @@ export const measures: readonly Measure[] = [
   many,
   idle,
   orphans,
-  docker,
+  containers,
   install,
 ];

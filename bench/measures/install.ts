@@ -27,7 +27,7 @@ export const install: Measure = {
   // Once each: the network decides the seconds, and more rounds would tell more of it and nothing of the packages.
   async run(bench) {
     const rows: Row[] = [];
-    for (const one of [...oursOf(bench), ...bench.peers.flatMap(peerOf(bench))]) rows.push(await rowOf(one));
+    for (const one of [...(await oursOf(bench)), ...bench.peers.flatMap(peerOf(bench))]) rows.push(await rowOf(one));
     return rows;
   },
 };
@@ -45,17 +45,20 @@ async function rowOf(one: Entry): Promise<Row> {
 }
 
 /** What the image copies; what `npm install` of the package makes; what a clone installs. */
-function oursOf(bench: Bench): Entry[] {
-  const tarball = pack(bench);
+async function oursOf(bench: Bench): Promise<Entry[]> {
+  const tarball = await pack(bench);
   const download = statSync(tarball).size / 1e6;
   const ci = ['npm', 'ci', '--omit=dev', '--ignore-scripts'];
   return [
-    { name: 'tandem, what runs (dist/)', run: async () => ({ size: megabytes(join(root, 'dist')), packages: 0 }) },
+    {
+      name: 'tandem, what runs (dist/)',
+      run: async () => ({ size: await megabytes(join(root, 'dist')), packages: 0 }),
+    },
     {
       name: 'tandem, npm install of its package',
-      run: async () => ({ ...npm(bench, ['npm', 'install', tarball]), download }),
+      run: async () => ({ ...(await npm(bench, ['npm', 'install', tarball])), download }),
     },
-    { name: 'tandem with the embedded pair, npm ci --omit=dev', run: async () => npm(bench, ci, cloned) },
+    { name: 'tandem with the embedded pair, npm ci --omit=dev', run: () => npm(bench, ci, cloned) },
   ];
 }
 
@@ -66,11 +69,11 @@ function peerOf(bench: Bench): (peer: Peer) => Entry[] {
     const known = { 'pm2-runtime': 'pm2', supervisord: 'supervisor' }[name] ?? name;
     switch (origin) {
       case 'npm':
-        return [{ name, run: async () => npm(bench, ['npm', 'install', `${known}@${version}`]) }];
+        return [{ name, run: () => npm(bench, ['npm', 'install', `${known}@${version}`]) }];
       case 'PyPI':
-        return [{ name, run: async () => pip(bench, `${known}==${version}`) }];
+        return [{ name, run: () => pip(bench, `${known}==${version}`) }];
       case 'Debian':
-        return [{ name, run: async () => debian(known) }];
+        return [{ name, run: () => debian(known) }];
       default:
         return origin === 'Go module proxy' ? [{ name, cannot: 'is one program, which this bench compiles' }] : [];
     }
@@ -78,10 +81,10 @@ function peerOf(bench: Bench): (peer: Peer) => Entry[] {
 }
 
 /** The package as it would be published. @returns the file */
-function pack({ work }: Bench): string {
+async function pack({ work }: Bench): Promise<string> {
   const directory = join(work, 'package');
   mkdirSync(directory, { recursive: true });
-  run(['npm', 'pack', '--silent', '--ignore-scripts', '--pack-destination', directory], { cwd: root });
+  await run(['npm', 'pack', '--silent', '--ignore-scripts', '--pack-destination', directory], { cwd: root });
   return join(directory, readdirSync(directory)[0] ?? '');
 }
 
@@ -94,14 +97,14 @@ function cloned(directory: string): void {
 
 const empty = (directory: string): void => writeFileSync(join(directory, 'package.json'), '{"private":true}');
 
-function npm(bench: Bench, words: readonly string[], prepare = empty): Figures {
+async function npm(bench: Bench, words: readonly string[], prepare = empty): Promise<Figures> {
   const [directory, cache] = [bench.directory(), bench.directory()];
   prepare(directory);
   const startedAt = now();
-  run([...words, '--silent', '--no-fund', '--no-audit', '--cache', cache], { cwd: directory });
+  await run([...words, '--silent', '--no-fund', '--no-audit', '--cache', cache], { cwd: directory });
   const time = (now() - startedAt) / 1000;
   const modules = join(directory, 'node_modules');
-  return { size: megabytes(modules), packages: packagesIn(modules), time };
+  return { size: await megabytes(modules), packages: packagesIn(modules), time };
 }
 
 /** Packages below a node_modules, also below those of packages; links to a workspace aside. */
@@ -116,23 +119,31 @@ function packagesIn(modules: string): number {
     .reduce((sum, path) => sum + 1 + packagesIn(join(path, 'node_modules')), 0);
 }
 
-function pip(bench: Bench, requirement: string): Figures {
+async function pip(bench: Bench, requirement: string): Promise<Figures> {
   const directory = bench.directory();
-  const words = ['python3', '-m', 'venv', join(directory, 'maker')];
-  run(words);
+  await run(['python3', '-m', 'venv', join(directory, 'maker')]);
   const target = join(directory, 'target');
   const startedAt = now();
-  run([join(directory, 'maker/bin/pip'), 'install', '--quiet', '--no-cache-dir', '--target', target, requirement]);
+  await run([
+    join(directory, 'maker/bin/pip'),
+    'install',
+    '--quiet',
+    '--no-cache-dir',
+    '--target',
+    target,
+    requirement,
+  ]);
   const time = (now() - startedAt) / 1000;
   const packages = readdirSync(target).filter((name) => name.endsWith('.dist-info')).length;
-  return { size: megabytes(target), packages, time };
+  return { size: await megabytes(target), packages, time };
 }
 
 /** A package with all that it needs beyond what every Debian has. */
 async function debian(name: string): Promise<Figures> {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg's own format
+  const told = await run(['dpkg-query', '--show', '--showformat=${Package} ${Installed-Size} ${Essential}\n']);
   const sizes = new Map(
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg's own format
-    run(['dpkg-query', '--show', '--showformat=${Package} ${Installed-Size} ${Essential}\n'])
+    told
       .split('\n')
       .map((line) => line.split(' '))
       .map(([one = '', kibibytes, essential]) => [
@@ -140,21 +151,21 @@ async function debian(name: string): Promise<Figures> {
         { kibibytes: Number(kibibytes), isEssential: essential === 'yes' },
       ]),
   );
-  const base = new Set(neededBy([...sizes].filter(([, { isEssential }]) => isEssential).map(([one]) => one)));
-  const needed = neededBy([name]).filter((one) => sizes.has(one) && !base.has(one));
+  const essential = [...sizes].filter(([, { isEssential }]) => isEssential).map(([one]) => one);
+  const base = new Set(await neededBy(essential));
+  const needed = (await neededBy([name])).filter((one) => sizes.has(one) && !base.has(one));
   const kibibytes = needed.reduce((sum, one) => sum + (sizes.get(one)?.kibibytes ?? 0), 0);
   return { size: (kibibytes * 1024) / 1e6, packages: needed.length };
 }
 
 /** These packages and what they depend on, and so on. */
-function neededBy(names: readonly string[]): string[] {
+async function neededBy(names: readonly string[]): Promise<string[]> {
   const no = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map((kind) => `--no-${kind}`);
-  return run(['apt-cache', 'depends', '--recurse', '--installed', ...no, ...names])
-    .split('\n')
-    .filter((line) => /^[a-z0-9]/.test(line));
+  const told = await run(['apt-cache', 'depends', '--recurse', '--installed', ...no, ...names]);
+  return told.split('\n').filter((line) => /^[a-z0-9]/.test(line));
 }
 
 /** Of all files, each counted once, as the disk holds them. */
-function megabytes(directory: string): number {
-  return Number(run(['du', '--summarize', '--block-size=1', directory]).split('\t')[0]) / 1e6;
+async function megabytes(directory: string): Promise<number> {
+  return Number((await run(['du', '--summarize', '--block-size=1', directory])).split('\t')[0]) / 1e6;
 }

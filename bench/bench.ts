@@ -153,8 +153,8 @@ export class Started {
   }
 
   /** Asks it to stop, after a moment of rest, and waits until it is gone. @returns how long that took, in ms */
-  async stop(): Promise<number> {
-    await sleep(settleMs);
+  async stop(restMs = settleMs): Promise<number> {
+    await sleep(restMs);
     const askedAt = now();
     this.process.kill(this.#stopSignal);
     const killer = setTimeout(() => this.process.kill('SIGKILL'), patienceMs);

@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { now } from '../bench.ts';
+import { livesOf, only } from './lives.ts';
 import type { Measure } from './measure.ts';
 import { startPair } from './pair.ts';
 import { entry, rowsOf } from './rows.ts';
@@ -40,17 +41,5 @@ export const stop: Measure = {
     { figure: 'end', title: 'last exit to end', unit: 'ms', goal: { limit: 4 } },
     { figure: 'stop', title: 'TERM to end', unit: 'ms' },
   ],
-  run: (bench) =>
-    rowsOf(
-      bench,
-      bench.peers.map(({ name, together }) =>
-        entry(name, together, async (way) => {
-          const { started } = await startPair(bench, way);
-          const stopMs = await started.stop();
-          const endedAt = await started.ended;
-          const [gateway, hub] = [await started.event('gateway', 'term'), await started.event('hub', 'term')];
-          return { end: endedAt - Math.max(gateway.at, hub.at), stop: stopMs };
-        }),
-      ),
-    ),
+  run: async (bench) => only(await livesOf(bench), ['end', 'stop']),
 };

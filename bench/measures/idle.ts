@@ -1,18 +1,17 @@
 /** P2 and P9: what a supervisor takes while two services run and nothing happens. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bench, Started } from '../bench.ts';
+import type { Case } from '../interleave.ts';
 import type { Child, Launch, Way } from '../peers/peer.ts';
 import { type Usage, usageOf } from '../processes.ts';
+import { livesOf, only, settleMs } from './lives.ts';
 import type { Measure, Row } from './measure.ts';
 import { startPair } from './pair.ts';
-import { entry, rowsOf } from './rows.ts';
+import { rowsOf } from './rows.ts';
 
 const idleNode = 'idle node';
-/** P2 says: after a minute. */
 const restMs = 60_000;
 const looks = 10;
-/** For a peer that is alone on the machine. */
-const shortRestMs = 3_000;
 
 const sleeper: Launch = { words: [process.execPath, '-e', 'setInterval(() => {}, 1e9)'] };
 
@@ -25,27 +24,22 @@ export const memory: Measure = {
     { figure: 'pss', title: 'PSS', unit: 'MB', goal: { limit: 1, over: 'supervisord' } },
     { figure: 'processes', title: 'processes', unit: '1' },
   ],
-  run: (bench) =>
-    rowsOf(bench, [
-      {
-        name: idleNode,
-        run: async () => {
-          const started = bench.start(sleeper, bench.directory());
-          return footprint(bench, started);
-        },
+  async run(bench) {
+    const node: Case = {
+      name: idleNode,
+      run: async () => {
+        const started = bench.start(sleeper, bench.directory());
+        await sleep(settleMs);
+        const { rssMb, pssMb, processes } = usageOf(started.pid, bench.compile('child'));
+        await started.stop(0);
+        return { rss: rssMb, pss: pssMb, processes };
       },
-      ...bench.peers.map(({ name, together }) =>
-        entry(name, together, async (way) => footprint(bench, (await startPair(bench, way)).started)),
-      ),
-    ]),
+    };
+    // Nothing but itself is up while any of them is looked at: pages that two processes share count half for each.
+    const alone = await rowsOf(bench, [node]);
+    return [...alone, ...only(await livesOf(bench), ['rss', 'pss', 'processes'])];
+  },
 };
-
-async function footprint(bench: Bench, started: Started) {
-  await sleep(shortRestMs);
-  const { rssMb, pssMb, processes } = usageOf(started.pid, bench.compile('child'));
-  await started.stop();
-  return { rss: rssMb, pss: pssMb, processes };
-}
 
 export const idle: Measure = {
   name: 'idle',

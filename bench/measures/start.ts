@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { type Bench, eventsIn, now } from '../bench.ts';
 import type { Case } from '../interleave.ts';
 import type { Peer } from '../peers/peer.ts';
+import { livesOf, only } from './lives.ts';
 import type { Measure } from './measure.ts';
-import { startPair } from './pair.ts';
 import { type Entry, entry, rowsOf } from './rows.ts';
 
 const baseline = 'node empty.cjs';
@@ -16,11 +16,10 @@ export const start: Measure = {
   id: 'P1',
   title: 'exec of the supervisor to exec of its first child',
   columns: [{ figure: 'start', title: 'start', unit: 'ms', goal: { limit: 1.6, over: baseline } }],
-  run: (bench) =>
-    rowsOf(bench, [
-      emptyNode(bench),
-      ...bench.peers.flatMap((peer) => [commandOf(bench, peer), servicesOf(bench, peer)]),
-    ]),
+  async run(bench) {
+    const commands = await rowsOf(bench, [emptyNode(bench), ...bench.peers.map((peer) => commandOf(bench, peer))]);
+    return [...commands, ...only(await livesOf(bench), ['start'], (name) => `${name}, two services`)];
+  },
 };
 
 /** A whole life of Node that does nothing: what no program in it can be below. */
@@ -46,14 +45,5 @@ function commandOf(bench: Bench, { name, command }: Peer): Entry {
     const { at } = await started.event('first', 'exec');
     await started.ended;
     return { start: at - started.startedAt };
-  });
-}
-
-function servicesOf(bench: Bench, { name, together }: Peer): Entry {
-  return entry(`${name}, two services`, together, async (way) => {
-    const { started } = await startPair(bench, way);
-    const [first, second] = [await started.event('gateway', 'exec'), await started.event('hub', 'exec')];
-    await started.stop();
-    return { start: Math.min(first.at, second.at) - started.startedAt };
   });
 }

@@ -1,5 +1,5 @@
 /** Whether tandem reaches a goal. */
-import type { Column } from './measures/measure.ts';
+import type { Column, Goal } from './measures/measure.ts';
 import type { Line } from './result.ts';
 
 export interface Verdict {
@@ -8,6 +8,8 @@ export interface Verdict {
   readonly column: string;
   readonly figure: string;
   readonly unit: string;
+  /** Which value is judged. */
+  readonly of: NonNullable<Goal['of']>;
   /** The figure, or its ratio to the baseline. */
   readonly reached: number;
   readonly limit: number;
@@ -32,6 +34,7 @@ export function judge({ figure, title, unit, goal, isHigherBetter }: Column, lin
         column: title,
         figure,
         unit,
+        of,
         reached,
         limit,
         ...(over && { over }),

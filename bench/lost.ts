@@ -3,6 +3,9 @@ import type { Verdict } from './judge.ts';
 import type { Result } from './result.ts';
 import { goalOf, short } from './table.ts';
 
+/** In the way of raw output there is no tandem; what differs from run to run is the pipe. */
+const noise = new Set(['raw']);
+
 /** What a goal may be missed by. */
 const margin = 0.25;
 
@@ -18,12 +21,15 @@ function isLost({ limit, isHigherBetter }: Verdict, reached: number): boolean {
 
 /** Of this measure, the verdicts that were once met and are lost now. */
 export function lostOf(kept: Result, now: Result): string[] {
-  return kept.verdicts
-    .filter(({ isMet }) => isMet)
-    .flatMap((before) => {
-      const after = now.verdicts.find(({ name, column }) => name === before.name && column === before.column);
-      if (!after) return [`${goalOf(before)} once; there is no figure now`];
-      const reached = onMachineOf(kept, after, now.nodeMs);
-      return isLost(after, reached) ? [`${goalOf(before)} once; now ${short(reached)}`] : [];
-    });
+  return (
+    kept.verdicts
+      // Extremes are the machine's as much as tandem's: a few rounds can say nothing of them.
+      .filter(({ isMet, of, figure }) => isMet && of === 'median' && !noise.has(figure))
+      .flatMap((before) => {
+        const after = now.verdicts.find(({ name, column }) => name === before.name && column === before.column);
+        if (!after) return [`${goalOf(before)} once; there is no figure now`];
+        const reached = onMachineOf(kept, after, now.nodeMs);
+        return isLost(after, reached) ? [`${goalOf(before)} once; now ${short(reached)}`] : [];
+      })
+  );
 }

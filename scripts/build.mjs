@@ -55,7 +55,7 @@ const tinyFlags = [
 
 const nativeParts = [
   {
-    sources: ['src/native/reaper.c', 'src/native/listeners.c'],
+    sources: ['reaper', 'ask', 'lines', 'listeners'].map((name) => `src/native/${name}.c`),
     others: ['src/native/addon.h', 'src/native/kernel.h'],
     target: 'dist/native/reaper.node',
     lost: 'as PID 1 it leaves adopted orphans as zombies',

@@ -1,7 +1,7 @@
 /**
  * `npm run figures`: writes the figures kept in bench/results into docs/performance.md and README.md, so that no document
  * can say what was not measured. Between `<!-- figures NAME -->` and `<!-- /figures -->` comes the table of that measure;
- * `<!-- figures -->` is a table of all goals. `--check` writes nothing and ends with 1 if a document says something else.
+ * `<!-- figures -->` is a table of all goals, `<!-- figures peers -->` the versions and the machine. `--check` writes nothing and ends with 1 if a document says something else.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -34,7 +34,7 @@ function tableOf({ columns, lines, verdicts, machine }) {
   const others = lines.filter(({ remark }) => remark !== undefined).map(({ name, remark }) => `- ${name}: ${remark}\n`);
   const parts = [[row(head), ruler(head.length), ...rows], goals, others].filter((part) => part.length > 0);
   const runs = Math.max(...able.flatMap(({ figures }) => Object.values(figures).map((summary) => summary.runs)));
-  const where = `Median [minimum-maximum] of up to ${runs} values, Node ${machine.node.slice(1)}, ${machine.processors}.\n`;
+  const where = `Medians [minimum-maximum] of up to ${runs} values; Node ${machine.node.slice(1)}.\n`;
   return [where, ...parts.map((part) => part.join(''))].join('\n');
 }
 
@@ -58,11 +58,23 @@ function goalsOf(all) {
   return [row(head), ruler(head.length), ...rows].join('');
 }
 
+/** Who was measured, and where. */
+function peersOf(all) {
+  const machines = new Set(
+    all.map(({ machine: { processors, memoryGiB, kernel, node } }) => {
+      return `${processors}, ${memoryGiB} GB, Linux ${kernel}, Node ${node.slice(1)}`;
+    }),
+  );
+  const versions = new Map(all.flatMap((result) => Object.entries(result.versions)));
+  const names = [...versions].sort().map(([name, version]) => `${name} ${version}`);
+  return `Machine: ${[...machines].join('; ')}. Versions: ${names.join(', ')}.\n`;
+}
+
 function figuresOf(name) {
   if (name === '') return goalsOf(kept);
+  if (name === 'peers') return peersOf(kept);
   const result = kept.find((one) => one.name === name);
-  if (!result) throw new Error(`bench/results has no ${name}.json: npm run bench -- ${name}`);
-  return tableOf(result);
+  return result ? tableOf(result) : `Not measured yet: \`npm run bench -- ${name}\`.\n`;
 }
 
 for (const document of ['README.md', 'docs/performance.md']) {

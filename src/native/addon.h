@@ -36,5 +36,7 @@ static inline void export(napi_env env, napi_value exports, const char *name, na
   napi_set_named_property(env, exports, name, function);
 }
 
-/* The functions of listeners.c. */
+/* The functions of the other files. */
+void export_ask(napi_env env, napi_value exports);
+void export_lines(napi_env env, napi_value exports);
 void export_listeners(napi_env env, napi_value exports);

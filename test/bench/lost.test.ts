@@ -45,6 +45,11 @@ test('a ratio is itself, however fast the machine', async (t) => {
   t.equal(lostOf(kept, resultOf(share, { node: 40, tandem: 80 }, 80)).length, 1);
 });
 
+test('extremes are not judged again', async (t) => {
+  const worst = { unit: 'ms', goal: { limit: 2, of: 'maximum' } } as const;
+  t.same(lostOf(resultOf(worst, { tandem: 1 }), resultOf(worst, { tandem: 9 })), []);
+});
+
 test('a figure that cannot be taken any more is lost', async (t) => {
   t.match(lostOf(resultOf(time, { tandem: 1 }), resultOf(time, {})), [/there is no figure now/]);
 });

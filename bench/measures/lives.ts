@@ -10,8 +10,8 @@ import type { Row } from './measure.ts';
 import { startPair } from './pair.ts';
 import { entry, rowsOf } from './rows.ts';
 
-/** Long enough for whatever a supervisor puts off until its services run; tandem gives memory back after two seconds. */
-export const settleMs = 2_200;
+/** Long enough for whatever a supervisor puts off until its services run; tandem gives memory back after one second. */
+export const settleMs = 1_200;
 
 const known = new WeakMap<Bench, Promise<readonly Row[]>>();
 

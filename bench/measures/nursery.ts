@@ -11,8 +11,8 @@ import { treeOf } from '../processes.ts';
 export const asPid1 = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'] as const;
 
 export const orphansPerSecond = 167;
-/** Not half a second of them. */
-export const orphansPerSlice = 75;
+/** A third of a second of them. */
+export const orphansPerSlice = 50;
 
 const patienceMs = 10_000;
 const lookMs = 20;

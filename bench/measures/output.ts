@@ -134,7 +134,7 @@ async function flowOf(bench: Bench, make: (directory: string) => Launch, lines: 
       if (waitedMs > stall + patienceMs) throw new Error(`${lines} lines took longer than ${patienceMs / 1000} s`);
     }
     const isEnded = await Promise.race([started.ended.then(() => true), sleep(100, false)]);
-    if (!isEnded) await started.stop();
+    if (!isEnded) await started.stop(0);
     await readerEnded;
   } finally {
     reader.kill('SIGKILL');

@@ -7,7 +7,7 @@ import { beginPair, startPair } from './pair.ts';
 import { entry, rowsOf } from './rows.ts';
 
 /** Long enough that no supervisor is still starting when the gateway listens. */
-const delayMs = 2_500;
+const delayMs = 2_000;
 /** What is waited while the cost is measured. */
 const costMs = 10_000;
 

@@ -5,7 +5,7 @@
 import { native } from './native.ts';
 
 /** Whatever comes right after the start goes first: a collection holds everything up for some 6 ms. */
-const restMs = 1_000;
+const restMs = 500;
 
 /** How often: what the first collection has emptied, the second can move together and give back. */
 const times = 2;

@@ -125,7 +125,7 @@ function inOneGroup(way: Start): Start {
 const valuesOf = ({ outcome }: Row) => ('values' in outcome ? outcome.values : {});
 
 /** Time beyond what the children take by themselves, round by round. */
-function compared(rows: readonly Row[]): Row[] {
+export function compared(rows: readonly Row[]): Row[] {
   const alone = rows.map(valuesOf)[0]?.['up'];
   if (alone === undefined || rows[0]?.name !== baseline) return [...rows];
   return rows.map((row) => {
@@ -137,7 +137,7 @@ function compared(rows: readonly Row[]): Row[] {
 }
 
 /** What one service more costs, by medians: in memory, and in time when there are many beside when there are few. */
-function grown(few: readonly Row[], hundred: readonly Row[], most: readonly Row[]): Row[] {
+export function grown(few: readonly Row[], hundred: readonly Row[], most: readonly Row[]): Row[] {
   return most.map((row, index) => {
     const [ten, some, all] = [few[index], hundred[index], row].map((one) => (one ? valuesOf(one) : {}));
     const timeOf = (values: typeof ten) => median(values?.['known'] ?? values?.['up']);

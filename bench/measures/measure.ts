@@ -3,7 +3,7 @@ import type { Bench } from '../bench.ts';
 import type { Outcome } from '../interleave.ts';
 
 export interface Measure {
-  /** As in `npm run bench:peers -- NAME`. */
+  /** As in `npm run bench -- NAME`. */
   readonly name: string;
   /** `P1` and so on: the row of the table of goals. */
   readonly id: string;

@@ -20,6 +20,12 @@ export const explained = [
     becomes: 'eachMs >= leftMs / sharers',
     reason: 'who needs just an even share leaves just an even share to each of the others',
   },
+  {
+    file: 'src/core/scope.ts',
+    was: "'over'",
+    becomes: '""',
+    reason: 'a reason saves the making of an exception, whatever it is; nobody reads it',
+  },
   ...[
     ["{ cause: 'exit', exit: { code: 1 } }", '{}'],
     ["'exit'", '""'],

@@ -218,7 +218,7 @@ export const defects: readonly Defect[] = [
   {
     name: 'losers of a race go on for a while',
     file: 'scope.ts',
-    find: '  losers.abort();\n',
+    find: '  losers.abort(because);\n',
     replace: '',
   },
   {

@@ -84,10 +84,12 @@ test('B50 as PID 1: thousands of orphans, health checks and restarts leave nothi
   const census = takeCensus(pid);
   const checks = checkHealth(healthPort, wanted.checks, spreadMs);
   await sleep(warmUpMs - (performance.now() - startedAt));
+  await living(join(cwd, 'window'));
   const warm = await size(pid);
   const answers = await checks;
   await until('all orphans came', () => running.stdout.includes('all orphans came'), { withinMs: spreadMs });
   await until('it was restarted often enough', () => restartsOf(running) >= wanted.restarts, { withinMs: spreadMs });
+  const objects = await living(join(cwd, 'window'));
   const end = await size(pid);
   census.stop();
 
@@ -111,7 +113,6 @@ test('B50 as PID 1: thousands of orphans, health checks and restarts leave nothi
     until('no descriptor is left', () => descriptorsOf(pid) <= warm.descriptors),
     `of ${warm.descriptors}`,
   );
-  const objects = await living(join(cwd, 'window'));
   t.comment(`living objects: ${JSON.stringify(objects)}`);
   for (const [kind, count] of Object.entries(objects)) t.ok(count < livingAtMost, `${count} objects of ${kind} live`);
 

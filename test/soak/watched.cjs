@@ -1,5 +1,6 @@
 // tandem's shipped form, and a window into its heap: whoever connects to the socket SOAK_WINDOW is told how many objects of
-// these kinds live. Asking collects garbage first, so it is asked only where no memory is measured any more.
+// these kinds live. Asking collects garbage first, and memory is measured right after it: what is left counts, not how far V8
+// had come with its garbage.
 const { createServer } = require('node:net');
 const { join } = require('node:path');
 const { queryObjects } = require('node:v8');

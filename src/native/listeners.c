@@ -4,7 +4,7 @@
  * does not answer (seccomp, no inet_diag module, gVisor) every function says so by a negative errno.
  *
  * The thread sees listen() late by half of its pause. It looks as often as a fixed share of a core allows, whatever a turn
- * costs on this machine: 1/64, but not closer than 1 ms; with more than some thirty doors it looks every 10 ms all the same; and
+ * costs on this machine: 1/80, but not closer than 1 ms; with more than some thirty doors it looks every 10 ms all the same; and
  * what has been waited for long is looked at less often. While nobody waits it sleeps.
  */
 #include "addon.h"
@@ -23,7 +23,7 @@
 enum { NETLINK_SOCK_DIAG = 4, SOCK_DIAG_BY_FAMILY = 20, NLM_REQUEST = 1, NLM_DUMP = 0x300, NLM_ERROR = 2, NLM_DONE = 3 };
 enum { TCP_LISTENING = 10, NO_COOKIE = -1, FUTEX_WAIT_HERE = 128, FUTEX_WAKE_HERE = 129, THREAD_CPU_CLOCK = 3 };
 
-enum { SHARE = 64, AGE_SHARE = 4096 };
+enum { SHARE = 80, AGE_SHARE = 4096 };
 enum { LEAST_PAUSE_NS = 1000000, COSTLY_PAUSE_NS = 10000000, MOST_PAUSE_NS = 50000000, SECOND_NS = 1000000000 };
 
 /* linux/netlink.h and linux/inet_diag.h, which some distributions ship apart from the libc. Ports and addresses in network order. */

@@ -31,19 +31,21 @@ export function treeOf(pid: number): number[] {
   return [pid, ...children.flatMap(treeOf)];
 }
 
-const threadsOf = (pid: number) => list(`/proc/${pid}/task`).map((thread) => `/proc/${pid}/task/${thread}`);
+/** The directories of its threads. */
+export const threadsOf = (pid: number) => list(`/proc/${pid}/task`).map((thread) => `/proc/${pid}/task/${thread}`);
 
 const kilobytes = (pid: number, name: string) =>
   number(read(`/proc/${pid}/smaps_rollup`), new RegExp(`^${name}:\\s+(\\d+)`, 'm'));
 
 /** Time on a processor, in nanoseconds, is the first word. */
-const cpuMsOf = (thread: string) => Number(read(`${thread}/schedstat`).split(' ')[0]) / 1e6;
+export const cpuMsOf = (thread: string) => Number(read(`${thread}/schedstat`).split(' ')[0]) / 1e6;
 
 const wakeupsOf = (thread: string) => number(read(`${thread}/status`), /^voluntary_ctxt_switches:\s+(\d+)/m);
 
 const number = (text: string, pattern: RegExp) => Number(pattern.exec(text)?.[1] ?? 0);
 
-function programOf(pid: number): string | undefined {
+/** The file that it runs. */
+export function programOf(pid: number): string | undefined {
   try {
     return readlinkSync(`/proc/${pid}/exe`);
   } catch {
@@ -52,7 +54,7 @@ function programOf(pid: number): string | undefined {
 }
 
 /** Empty for what is gone. */
-function read(file: string): string {
+export function read(file: string): string {
   try {
     return readFileSync(file, 'latin1');
   } catch {

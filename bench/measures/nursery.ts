@@ -1,11 +1,11 @@
 /** A supervisor as PID 1 of a pid namespace with one child, which makes orphans when it is told to (`orphans.c`). */
-import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Bench, now, type Started } from '../bench.ts';
 import type { Figures } from '../interleave.ts';
 import type { Child, Launch } from '../peers/peer.ts';
-import { treeOf } from '../processes.ts';
+import { cpuMsOf, programOf, read, threadsOf, treeOf } from '../processes.ts';
 
 /** What runs a command as PID 1; killed, it takes the namespace with it. Needs root. */
 export const asPid1 = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'] as const;
@@ -47,14 +47,14 @@ export class Nursery {
   async slice(): Promise<Figures> {
     const [, ...inside] = treeOf(this.#started.pid);
     const own = inside.filter((pid) => programOf(pid) !== this.#program);
-    const [since, before] = [now(), cpuMsOf(own)];
+    const [since, before] = [now(), spentBy(own)];
     writeFileSync(join(this.#directory, 'go'), 'x');
     let lines: string[] = [];
     await this.#until('the orphans did not end', () => {
       lines = read(join(this.#directory, 'slices')).split('\n');
       return lines.length > this.#slices + 1;
     });
-    const cpu = (spentMs(before, cpuMsOf(own)) / (now() - since)) * 100;
+    const cpu = (spentMs(before, spentBy(own)) / (now() - since)) * 100;
     const [zombies = Number.NaN, ...nanoseconds] = (lines[this.#slices] ?? '').split(' ').map(Number);
     // The first is not counted.
     if (this.#slices++ > 0) this.latencies.push(...nanoseconds.map((one) => one / 1e6));
@@ -75,11 +75,10 @@ export class Nursery {
 }
 
 /** Time on a processor of all threads of these processes; nothing for those that are gone. */
-function cpuMsOf(pids: readonly number[]): Map<number, number> {
+function spentBy(pids: readonly number[]): Map<number, number> {
   return new Map(
     pids.map((pid) => {
-      const threads = list(`/proc/${pid}/task`).map((thread) => read(`/proc/${pid}/task/${thread}/schedstat`));
-      return [pid, threads.reduce((sum, text) => sum + Number(text.split(' ')[0]) / 1e6, 0)];
+      return [pid, threadsOf(pid).reduce((sum, thread) => sum + cpuMsOf(thread), 0)];
     }),
   );
 }
@@ -87,29 +86,4 @@ function cpuMsOf(pids: readonly number[]): Map<number, number> {
 /** What those took that were there before and after. */
 function spentMs(before: ReadonlyMap<number, number>, after: ReadonlyMap<number, number>): number {
   return [...before].reduce((sum, [pid, ms]) => sum + Math.max(0, (after.get(pid) ?? 0) - ms), 0);
-}
-
-function programOf(pid: number): string | undefined {
-  try {
-    return readlinkSync(`/proc/${pid}/exe`);
-  } catch {
-    return undefined;
-  }
-}
-
-/** Empty for what is not there. */
-function read(file: string): string {
-  try {
-    return readFileSync(file, 'latin1');
-  } catch {
-    return '';
-  }
-}
-
-function list(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return [];
-  }
 }

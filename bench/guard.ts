@@ -8,7 +8,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Bench } from './bench.ts';
-import { lostOf } from './lost.ts';
+import { guardedIn, lostOf } from './lost.ts';
 import { measures } from './measures/index.ts';
 import type { Measure } from './measures/measure.ts';
 import { peers } from './peers/index.ts';
@@ -36,7 +36,10 @@ function rivalsOf(all: readonly Measure[]) {
 
 async function main(): Promise<void> {
   const kept = keptResults();
-  const guarded = measures.filter(({ name }) => kept.has(name) && !unguarded.has(name));
+  const guarded = measures.filter(({ name }) => {
+    const before = kept.get(name);
+    return before && guardedIn(before).length > 0 && !unguarded.has(name);
+  });
   const bench = await Bench.prepare({ peers: rivalsOf(guarded), cache: usualCache, rounds });
   const held: string[] = [];
   try {

@@ -19,17 +19,17 @@ function isLost({ limit, isHigherBetter }: Verdict, reached: number): boolean {
   return isHigherBetter ? reached < limit / (1 + margin) : reached > limit * (1 + margin);
 }
 
+/** What there is to lose: medians that were met. */
+export const guardedIn = ({ verdicts }: Result): readonly Verdict[] =>
+  // Extremes are the machine's as much as tandem's: a few rounds can say nothing of them.
+  verdicts.filter(({ isMet, of, figure }) => isMet && of === 'median' && !noise.has(figure));
+
 /** Of this measure, the verdicts that were once met and are lost now. */
 export function lostOf(kept: Result, now: Result): string[] {
-  return (
-    kept.verdicts
-      // Extremes are the machine's as much as tandem's: a few rounds can say nothing of them.
-      .filter(({ isMet, of, figure }) => isMet && of === 'median' && !noise.has(figure))
-      .flatMap((before) => {
-        const after = now.verdicts.find(({ name, column }) => name === before.name && column === before.column);
-        if (!after) return [`${goalOf(before)} once; there is no figure now`];
-        const reached = onMachineOf(kept, after, now.nodeMs);
-        return isLost(after, reached) ? [`${goalOf(before)} once; now ${short(reached)}`] : [];
-      })
-  );
+  return guardedIn(kept).flatMap((before) => {
+    const after = now.verdicts.find(({ name, column }) => name === before.name && column === before.column);
+    if (!after) return [`${goalOf(before)} once; there is no figure now`];
+    const reached = onMachineOf(kept, after, now.nodeMs);
+    return isLost(after, reached) ? [`${goalOf(before)} once; now ${short(reached)}`] : [];
+  });
 }

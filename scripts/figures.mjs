@@ -41,18 +41,11 @@ function tableOf({ columns, lines, verdicts, machine }) {
 /** A row a goal. */
 function goalsOf(all) {
   const head = ['', 'Measure', 'Figure', 'Goal', 'tandem', ''];
-  const rows = all.flatMap(({ id, title, name, verdicts }) =>
+  const rows = all.flatMap(({ id, name, verdicts }) =>
     verdicts.map((verdict) => {
       const form = verdict.name === 'tandem' ? '' : ` (${verdict.name.replace(/^tandem,? ?/, '')})`;
       const state = verdict.isMet ? 'met' : '**not met**';
-      return row([
-        id,
-        `${title} (\`${name}\`)`,
-        verdict.column + form,
-        limitOf(verdict),
-        short(verdict.reached),
-        state,
-      ]);
+      return row([id, `\`${name}\``, verdict.column + form, limitOf(verdict), short(verdict.reached), state]);
     }),
   );
   return [row(head), ruler(head.length), ...rows].join('');

@@ -7,8 +7,8 @@ import { accessSync, constants } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 
 /**
- * The addon: system calls as they are, with the kernel's negative errno for an error. `src/native/reaper.c` and
- * `src/native/listeners.c` describe each.
+ * The addon: system calls as they are, with the kernel's negative errno for an error. `reaper.c`, `listeners.c`,
+ * `lines.c` and `ask.c` in `src/native` describe each.
  */
 export interface Addon extends LineWriter {
   /** The pid of the next ended child, left uncollected; 0 if there is none. */

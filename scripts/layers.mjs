@@ -3,6 +3,8 @@
  *
  *   main -> {cli, config, presets, host, http} -> core
  *
+ * fleet -> {config, core}: a process of its own, which nobody else imports.
+ *
  * core imports nothing but core, not even Node; cli may import http, config, presets and host; presets may import what
  * config says (its types). No file imports itself by a detour. Libraries that PID 1 does not need at once are loaded by
  * `import()` only; zod is `zod/mini`, and config's affair. Violations are printed as `file:line: what`, and the exit code is 1.
@@ -22,6 +24,7 @@ const arrows = {
   presets: { core: 'all', config: 'types' },
   host: { core: 'all' },
   http: { core: 'all' },
+  fleet: { core: 'all', config: 'all' },
   cli: { core: 'all', config: 'all', presets: 'all', host: 'all', http: 'all' },
   main: { core: 'all', config: 'all', presets: 'all', host: 'all', http: 'all', cli: 'all' },
 };

@@ -1,0 +1,66 @@
+/**
+ * When a server's container is wanted. Pure: a strategy, what clients hold and a time in; an answer out, with the moment at
+ * which it changes by itself.
+ */
+import type { Schedule } from './schedule.ts';
+
+/** What operators choose. */
+export const strategies = ['on-demand', 'pre-warmed', 'always-on', 'scheduled'] as const;
+export type Strategy = (typeof strategies)[number];
+
+/** What clients have of a server: requests, streams and sessions that are not over. Never the time of the last request. */
+export interface Demand {
+  readonly open: number;
+  /** When the last of them was over, or the server was asked for by its name; absent: it was never asked for. */
+  readonly idleSinceMs?: number | undefined;
+}
+
+export interface Circumstances {
+  readonly strategy: Strategy;
+  readonly demand: Demand;
+  /** Stopped by name: until it is started by name, or, on demand, asked for. */
+  readonly isHeldDown: boolean;
+  readonly idleTimeoutMs: number;
+  /** For `scheduled`. */
+  readonly schedule: Schedule | undefined;
+  readonly nowMs: number;
+}
+
+export interface Wish {
+  readonly isWanted: boolean;
+  /** In words that end a sentence like `stopped, because …`. */
+  readonly reason: string;
+  /** When to ask again, if nothing happens before. Absent: never. */
+  readonly untilMs?: number | undefined;
+}
+
+export function wishOf(circumstances: Circumstances): Wish {
+  const { demand, isHeldDown, strategy } = circumstances;
+  if (isHeldDown) return { isWanted: false, reason: 'it was stopped by name' };
+  // Whoever is being served is served to the end.
+  if (demand.open > 0) return { isWanted: true, reason: 'it is in use' };
+  return rules[strategy](circumstances);
+}
+
+/** True if a client may come in now; whoever is in stays. */
+export function isOpenTo({ strategy, schedule, isHeldDown, nowMs }: Omit<Circumstances, 'demand'>): boolean {
+  if (strategy === 'on-demand') return true;
+  return !isHeldDown && (strategy !== 'scheduled' || schedule?.at(nowMs).isOpen === true);
+}
+
+const always = (): Wish => ({ isWanted: true, reason: 'its strategy keeps it running' });
+
+const rules: Readonly<Record<Strategy, (circumstances: Circumstances) => Wish>> = {
+  'on-demand': ({ demand: { idleSinceMs }, idleTimeoutMs, nowMs }) => {
+    if (idleSinceMs === undefined) return { isWanted: false, reason: 'nobody asked for it' };
+    const untilMs = idleSinceMs + idleTimeoutMs;
+    if (nowMs >= untilMs) return { isWanted: false, reason: 'it was idle for long enough' };
+    return { isWanted: true, reason: 'it was in use a moment ago', untilMs };
+  },
+  'pre-warmed': always,
+  'always-on': always,
+  scheduled: ({ schedule, nowMs }) => {
+    const { isOpen, untilMs } = schedule?.at(nowMs) ?? { isOpen: false };
+    return { isWanted: isOpen, reason: isOpen ? 'a window of its schedule is open' : 'no window is open', untilMs };
+  },
+};

@@ -20,6 +20,7 @@ export interface Moment {
 
 export class Schedule {
   readonly #windows: readonly { readonly cron: Cron; readonly durationMs: number }[];
+  #known: { readonly fromMs: number; readonly moment: Moment } = { fromMs: 0, moment: { isOpen: false } };
 
   /** @throws Error if an expression or a zone is none */
   constructor(windows: readonly Window[]) {
@@ -30,6 +31,14 @@ export class Schedule {
   }
 
   at(nowMs: number): Moment {
+    // Between two changes nothing changes, and croner's way from a moment to the next opening is long.
+    const { fromMs, moment } = this.#known;
+    if (nowMs >= fromMs && nowMs < (moment.untilMs ?? fromMs)) return moment;
+    this.#known = { fromMs: nowMs, moment: this.#look(nowMs) };
+    return this.#known.moment;
+  }
+
+  #look(nowMs: number): Moment {
     const moments = this.#windows.map(({ cron, durationMs }) => momentOf(cron, durationMs, nowMs));
     const open = moments.filter(({ isOpen }) => isOpen);
     const ends = (open.length > 0 ? open : moments).flatMap(({ untilMs }) => untilMs ?? []);

@@ -10,7 +10,7 @@ import { Failures, type RetryRules } from './failures.ts';
 import type { Schedule } from './schedule.ts';
 import type { Holder, Slots } from './slots.ts';
 import { type Event, nextState, type State } from './state.ts';
-import { isOpenTo, type Strategy, type Wish, wishOf } from './strategy.ts';
+import { isKept, isOpenTo, type Strategy, type Wish, wishOf } from './strategy.ts';
 import type { Upstream, Workshop } from './workshop.ts';
 
 export interface ServerRules extends RetryRules {
@@ -93,6 +93,7 @@ export class Server implements Holder {
     this.#rules = rules;
     this.#means = means;
     this.#failures = new Failures(rules, means);
+    if (isKept(rules.strategy)) means.slots.reserve(this);
   }
 
   get name(): string {

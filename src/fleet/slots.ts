@@ -1,6 +1,6 @@
 /**
- * At most so many containers at once. Over that the on-demand server that was idle for longest yields; if none is idle,
- * the next one is refused.
+ * At most so many containers at once. Servers that are kept running have a place that nobody else gets. Over the limit the
+ * on-demand server that was idle for longest yields; if none is idle, the next one is refused.
  */
 
 /** Who may hold a slot. */
@@ -25,6 +25,7 @@ interface Claim {
 
 export class Slots {
   readonly #most: number;
+  readonly #reserved = new Set<Holder>();
   readonly #held = new Set<Holder>();
   /** Slots that are promised to somebody as soon as their holder gives them back. */
   readonly #claims = new Map<Holder, Claim>();
@@ -33,8 +34,14 @@ export class Slots {
     this.#most = most;
   }
 
+  /** Places that are in use or kept free for somebody. */
   get taken(): number {
-    return this.#held.size;
+    return this.#reserved.size + this.#held.size;
+  }
+
+  /** A place that is this one's for ever. */
+  reserve(holder: Holder): void {
+    this.#reserved.add(holder);
   }
 
   /**
@@ -42,8 +49,8 @@ export class Slots {
    * @throws LimitError if all are taken and nobody yields
    */
   async take(holder: Holder, signal: AbortSignal): Promise<void> {
-    if (this.#held.has(holder)) return;
-    if (this.#held.size < this.#most) {
+    if (this.holds(holder)) return;
+    if (this.taken < this.#most) {
       this.#held.add(holder);
       return;
     }
@@ -65,12 +72,12 @@ export class Slots {
   }
 
   holds(holder: Holder): boolean {
-    return this.#held.has(holder);
+    return this.#reserved.has(holder) || this.#held.has(holder);
   }
 
   /** It has come to the slot without asking: its container ran when the fleet came. */
   adopt(holder: Holder): void {
-    this.#held.add(holder);
+    if (!this.#reserved.has(holder)) this.#held.add(holder);
   }
 
   /** Gives it back, and to whom it is promised. Who has none: nothing happens. */
@@ -79,7 +86,7 @@ export class Slots {
     const claim = this.#claims.get(holder);
     this.#claims.delete(holder);
     if (!claim) return;
-    if (this.#held.size < this.#most) this.#held.add(claim.claimer);
+    if (this.taken < this.#most) this.#held.add(claim.claimer);
     claim.granted();
   }
 

@@ -8,6 +8,9 @@ import type { Schedule } from './schedule.ts';
 export const strategies = ['on-demand', 'pre-warmed', 'always-on', 'scheduled'] as const;
 export type Strategy = (typeof strategies)[number];
 
+/** True if it runs whether or not somebody asks. */
+export const isKept = (strategy: Strategy): boolean => strategy === 'always-on' || strategy === 'pre-warmed';
+
 /** What clients have of a server: requests, streams and sessions that are not over. Never the time of the last request. */
 export interface Demand {
   readonly open: number;

@@ -1,4 +1,5 @@
 /** One server on the fake clock: when its container runs, and what its clients are told. */
+import { setMaxListeners } from 'node:events';
 import { type Test, test } from 'tap';
 import { EngineError } from '../../src/fleet/engine.ts';
 import { Schedule } from '../../src/fleet/schedule.ts';
@@ -8,6 +9,7 @@ import { FakeClock, settle } from '../support/fake-clock.ts';
 import { FakeWorkshop } from './fake-workshop.ts';
 
 const never = new AbortController().signal;
+setMaxListeners(0, never);
 const minute = 60_000;
 
 const rules: ServerRules = {

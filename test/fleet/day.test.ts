@@ -28,9 +28,9 @@ const patienceMs = 10 * minute;
 /** More often would only make the day longer. */
 const reconcileMs = 5 * minute;
 const window = { cron: '0 8 * * *', durationMs: 10 * 60 * minute, timezone: 'UTC' };
-const isWindow = (nowMs: number, slackMs = 0) => {
+const isWindow = (nowMs: number) => {
   const intoDay = nowMs % day;
-  return intoDay >= 8 * 60 * minute + slackMs && intoDay < 18 * 60 * minute;
+  return intoDay >= 8 * 60 * minute && intoDay < 18 * 60 * minute;
 };
 
 /** Five of each. */
@@ -141,20 +141,11 @@ async function live(events: readonly { readonly atMs: number; readonly what: Hap
       const isCalm = now > troubledUntilMs + patienceMs;
       if (isCalm && isKept(strategy) && now > patienceMs && one.view.state !== 'running')
         wrong.push(`${now}: ${one.name} is ${one.view.state}`);
-      if (isCalm && strategy === 'scheduled') {
-        if (!isWindow(now) && isUp && leases.size === 0 && isWindow(now - patienceMs) === false)
-          wrong.push(`${now}: ${one.name} runs outside its window`);
-      }
-      if (
-        isCalm &&
-        strategy === 'on-demand' &&
-        isUp &&
-        one.view.open === 0 &&
-        leases.size === 0 &&
-        one.view.state === 'absent'
-      ) {
-        wrong.push(`${now}: ${one.name} has leaked`);
-      }
+      const isUnused = isUp && one.view.open === 0 && leases.size === 0 && one.view.state !== 'stopping';
+      const isOutside = !isWindow(now) && !isWindow(now - patienceMs);
+      if (isCalm && isUnused && strategy === 'scheduled' && isOutside)
+        wrong.push(`${now}: ${one.name} runs outside its window`);
+      if (isCalm && isUnused && one.view.state === 'absent') wrong.push(`${now}: ${one.name} has leaked`);
     }
   };
 

@@ -26,7 +26,7 @@ export function kindOf<T>(make: () => z.ZodMiniType<T, unknown>): Kind<T> {
 }
 
 /** Why there is no value: what is accepted instead. */
-class Refusal {
+export class Refusal {
   readonly accepted: string;
 
   constructor(accepted: string) {
@@ -35,7 +35,7 @@ class Refusal {
 }
 
 /** A kind that is written as `input` and means what `parse` makes of it. */
-function kind<I, T>(input: Kind<I>, parse: (value: I) => T | Refusal): Kind<T> {
+export function kind<I, T>(input: Kind<I>, parse: (value: I) => T | Refusal): Kind<T> {
   const refine = (value: I, context: z.core.ParsePayload): T => {
     const parsed = parse(value);
     if (!(parsed instanceof Refusal)) return parsed;

@@ -57,6 +57,8 @@ export type EngineTrouble =
   | 'no-such-image'
   /** The name is taken, or it is being removed. */
   | 'conflict'
+  /** It is so already. */
+  | 'already'
   /** It answered, and would not. */
   | 'refused'
   | 'timeout';

@@ -62,9 +62,10 @@ export class DockerEngine implements ContainerEngine {
   async stop(name: string, graceMs: number, signal: AbortSignal): Promise<void> {
     const container = this.#docker.getContainer(name);
     const t = Math.ceil(graceMs / 1_000);
-    await unlessMissing(() =>
-      call(signal, graceMs + callTimeoutMs, (abortSignal) => container.stop({ t, abortSignal })),
-    );
+    await unless(
+      'already',
+      'no-such-container',
+    )(() => call(signal, graceMs + callTimeoutMs, (abortSignal) => container.stop({ t, abortSignal })));
   }
 
   async remove(name: string, signal: AbortSignal): Promise<void> {

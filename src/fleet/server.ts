@@ -22,10 +22,10 @@ export interface ServerRules extends RetryRules {
   readonly schedule?: Schedule | undefined;
 }
 
-export interface Means {
+export interface Means<U extends Upstream = Upstream> {
   readonly clock: Clock;
   readonly slots: Slots;
-  readonly workshop: Workshop;
+  readonly workshop: Workshop<U>;
   /** A number in [0, 1), for jitter. */
   random(): number;
   /** Told of every change of state, and why. */
@@ -55,8 +55,8 @@ export interface ServerView {
 }
 
 /** A client's hold on a running server. */
-export interface Lease {
-  readonly upstream: Upstream;
+export interface Lease<U extends Upstream = Upstream> {
+  readonly upstream: U;
   /** Aborted when the server is gone. */
   readonly lost: AbortSignal;
   /** It is over. Once more: nothing. */
@@ -69,15 +69,15 @@ export class ClosedError extends Error {
 }
 
 /** A server that serves, and who tells its clients that it is gone. */
-interface Service {
-  readonly upstream: Upstream;
+interface Service<U extends Upstream> {
+  readonly upstream: U;
   readonly containerId: string | undefined;
   readonly lost: AbortController;
 }
 
-export class Server implements Holder {
+export class Server<U extends Upstream = Upstream> implements Holder {
   readonly #rules: ServerRules;
-  readonly #means: Means;
+  readonly #means: Means<U>;
   readonly #demand = new Demand();
   readonly #failures: Failures;
   /** Counts what happened. */
@@ -86,10 +86,10 @@ export class Server implements Holder {
   #reason = 'the fleet has just begun';
   #seen: Seen | undefined;
   #isStale = true;
-  #service: Service | undefined;
+  #service: Service<U> | undefined;
   #isYielding = false;
 
-  constructor(rules: ServerRules, means: Means) {
+  constructor(rules: ServerRules, means: Means<U>) {
     this.#rules = rules;
     this.#means = means;
     this.#failures = new Failures(rules, means);
@@ -138,7 +138,7 @@ export class Server implements Holder {
    * Waits until it serves; it is started if need be.
    * @throws ClosedError if it is closed now; LimitError or EngineError, whatever the start failed with
    */
-  async acquire(signal: AbortSignal): Promise<Lease> {
+  async acquire(signal: AbortSignal): Promise<Lease<U>> {
     const { clock } = this.#means;
     if (!isOpenTo(this.#circumstances)) throw new ClosedError(`"${this.name}" is closed: ${this.#wish.reason}`);
     const leave = this.#demand.enter();
@@ -319,7 +319,7 @@ export class Server implements Holder {
     }
   }
 
-  async #open(signal: AbortSignal): Promise<{ upstream: Upstream; id: string | undefined }> {
+  async #open(signal: AbortSignal): Promise<{ upstream: U; id: string | undefined }> {
     const { slots, workshop } = this.#means;
     await slots.take(this, signal);
     signal.throwIfAborted();
@@ -361,7 +361,7 @@ export class Server implements Holder {
   }
 
   /** @throws what the start failed with, for whoever had asked by then */
-  async #served(signal: AbortSignal): Promise<Service> {
+  async #served(signal: AbortSignal): Promise<Service<U>> {
     const { asks } = this.#demand;
     const isServing = () => this.#service !== undefined && !this.isLeaving;
     const hasFailed = () => this.#failures.answers(asks) || (this.#state === 'unknown' && !this.#service);

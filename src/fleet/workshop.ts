@@ -9,14 +9,14 @@ export interface Upstream {
   close(): void;
 }
 
-export interface Workshop {
+export interface Workshop<U extends Upstream = Upstream> {
   /** The container as it is now; absent: there is none. */
   look(signal: AbortSignal): Promise<Seen | undefined>;
   /**
    * From whatever is there to a server that serves. Aborted, or failed: something may be left, which `clear` takes away.
    * @param ended called when a server that served is heard no more
    */
-  open(seen: Seen | undefined, ended: () => void, signal: AbortSignal): Promise<Upstream>;
+  open(seen: Seen | undefined, ended: () => void, signal: AbortSignal): Promise<U>;
   /** Stops the container; `remove`: and takes it away. None there: all the better. */
   clear(options: { readonly remove: boolean }, signal: AbortSignal): Promise<void>;
 }

@@ -1,0 +1,121 @@
+/** The workshop of a real engine: makes a server's container, speaks with what is in it, and takes it away. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { containerOf, labels, labelsOf, type Owner } from './container.ts';
+import { type ContainerEngine, type ContainerSpec, EngineError, type Seen } from './engine.ts';
+import type { ServerSettings } from './settings/settings.ts';
+import { HttpUpstream } from './transport/http-upstream.ts';
+import { openStdio } from './transport/stdio-upstream.ts';
+import type { McpUpstream } from './transport/upstream.ts';
+import type { Workshop } from './workshop.ts';
+
+/** How long after a failed knock the next one comes. */
+const knockMs = 20;
+
+export interface Shop {
+  readonly engine: ContainerEngine;
+  readonly owner: Owner;
+  readonly version: string;
+  /** The server's variables, its secrets read from their files. @throws Error if one cannot be read */
+  environmentOf(settings: ServerSettings): Readonly<Record<string, string>>;
+}
+
+export class ContainerWorkshop implements Workshop<McpUpstream> {
+  readonly #settings: ServerSettings;
+  readonly #shop: Shop;
+
+  constructor(settings: ServerSettings, shop: Shop) {
+    this.#settings = settings;
+    this.#shop = shop;
+  }
+
+  async look(signal: AbortSignal): Promise<Seen | undefined> {
+    const { engine, owner } = this.#shop;
+    const seen = await engine.inspect(this.#name, signal);
+    // Somebody else's container of this name is in the way, and not ours to touch.
+    return seen && seen.labels[labels.fleet] === owner.fleetName ? seen : undefined;
+  }
+
+  async open(seen: Seen | undefined, ended: () => void, signal: AbortSignal): Promise<McpUpstream> {
+    const { engine, owner } = this.#shop;
+    const spec = containerOf(this.#settings, owner, this.#shop.environmentOf(this.#settings));
+    const isSame = seen?.labels[labels.fingerprint] === spec.labels[labels.fingerprint];
+    // A server on stdin has had its greeting from a fleet that is gone: it is started anew.
+    const isKept = isSame && !(seen?.isRunning && spec.isAttached);
+    if (seen && !isKept) await this.clear({ remove: true }, signal);
+    if (!seen || !isKept) await this.#create(spec, signal);
+    const opened = spec.isAttached ? this.#openAttached(ended, signal) : this.#openHttp(signal);
+    return opened;
+  }
+
+  async clear({ remove }: { readonly remove: boolean }, signal: AbortSignal): Promise<void> {
+    const { engine } = this.#shop;
+    const seen = await this.look(signal);
+    if (!seen) return;
+    if (seen.isRunning) await engine.stop(seen.id, this.#settings.stopTimeoutMs, signal);
+    if (remove) await engine.remove(seen.id, signal);
+  }
+
+  get #name(): string {
+    return containerOf(this.#settings, this.#shop.owner, {}).name;
+  }
+
+  async #create(spec: ContainerSpec, signal: AbortSignal): Promise<void> {
+    const { engine, owner } = this.#shop;
+    try {
+      await engine.create(spec, signal);
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      const { trouble } = error;
+      if (trouble === 'no-such-image') {
+        throw new EngineError(
+          trouble,
+          `no image "${spec.image}" here: pull it (POST /api/docker/images/pull) or build it`,
+        );
+      }
+      // The network went away under us: it is made once more.
+      if (trouble !== 'no-such-container') throw error;
+      await engine.network(owner.networkName, labelsOf(owner), signal);
+      await engine.create(spec, signal);
+    }
+  }
+
+  async #openAttached(ended: () => void, signal: AbortSignal): Promise<McpUpstream> {
+    const { engine, version } = this.#shop;
+    // Before it starts, so that its first words are heard.
+    const attachment = await engine.attach(this.#name, signal);
+    try {
+      await engine.start(this.#name, signal);
+      return await openStdio(attachment, { name: 'tandem fleet', version }, ended);
+    } catch (error) {
+      attachment.close();
+      throw error;
+    }
+  }
+
+  async #openHttp(signal: AbortSignal): Promise<McpUpstream> {
+    const { engine } = this.#shop;
+    const { transport } = this.#settings;
+    if (transport.kind !== 'http') throw new Error('not reached: it is attached');
+    await engine.start(this.#name, signal);
+    for (;;) {
+      const seen = await engine.inspect(this.#name, signal);
+      if (!seen?.isRunning)
+        throw new EngineError('refused', `it ended with ${seen?.exitCode ?? 'nothing'} before it served`);
+      const endpoint = `http://${seen.address}:${transport.port}${transport.path}`;
+      if (await answers(endpoint, signal)) return new HttpUpstream(endpoint);
+      await sleep(knockMs, undefined, { signal });
+    }
+  }
+}
+
+/** Whether somebody speaks HTTP there; what is said does not matter, as MCP says much with 4xx. */
+async function answers(endpoint: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    const response = await fetch(endpoint, { method: 'OPTIONS', signal });
+    await response.body?.cancel();
+    return true;
+  } catch {
+    signal.throwIfAborted();
+    return false;
+  }
+}

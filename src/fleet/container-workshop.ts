@@ -36,7 +36,7 @@ export class ContainerWorkshop implements Workshop<McpUpstream> {
   }
 
   async open(seen: Seen | undefined, ended: () => void, signal: AbortSignal): Promise<McpUpstream> {
-    const { engine, owner } = this.#shop;
+    const { owner } = this.#shop;
     const spec = containerOf(this.#settings, owner, this.#shop.environmentOf(this.#settings));
     const isSame = seen?.labels[labels.fingerprint] === spec.labels[labels.fingerprint];
     // A server on stdin has had its greeting from a fleet that is gone: it is started anew.

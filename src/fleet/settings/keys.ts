@@ -166,6 +166,12 @@ export const dockerKeys = {
   },
   idleTimeout: { accepts: positiveDuration, default: '5m', ours: true, effect: 'for servers that have none' },
   startTimeout: { accepts: positiveDuration, default: '60s', ours: true, effect: 'for servers that have none' },
+  sessionTimeout: {
+    accepts: positiveDuration,
+    default: '30m',
+    ours: true,
+    effect: 'when a session of which nothing is heard is over: most clients go without a word',
+  },
   stopTimeout: { accepts: duration, default: '10s', ours: true, effect: 'for servers that have none' },
 } as const satisfies KeyTable;
 

@@ -21,6 +21,8 @@ export interface FleetSettings {
   readonly networkName: string;
   readonly fleetName: string;
   readonly isCleanedUpOnShutdown: boolean;
+  /** After this a session of which nothing is heard is over. */
+  readonly sessionTimeoutMs: number;
   readonly servers: readonly ServerSettings[];
 }
 
@@ -48,7 +50,7 @@ export interface ServerSettings {
 
 export type ReadSettings = { readonly settings: FleetSettings } | { readonly problems: readonly Problem[] };
 
-const usual = { idleTimeoutMs: 300_000, startTimeoutMs: 60_000, stopTimeoutMs: 10_000 };
+const usual = { idleTimeoutMs: 300_000, startTimeoutMs: 60_000, stopTimeoutMs: 10_000, sessionTimeoutMs: 1_800_000 };
 const usualLimits: Limits = { memoryBytes: 512 * 1_024 ** 2, nanoCpus: 1e9, pids: 256 };
 const lightLimits: Limits = { memoryBytes: 128 * 1_024 ** 2, nanoCpus: 0.25e9, pids: 64 };
 const usualSockets = [
@@ -116,6 +118,7 @@ function settingsOf(docker: DockerInput, complaints: Complaints): FleetSettings 
     networkName,
     fleetName: dockerConfig.fleetName ?? networkName,
     isCleanedUpOnShutdown: dockerConfig.cleanupOnShutdown ?? true,
+    sessionTimeoutMs: docker.sessionTimeout ?? usual.sessionTimeoutMs,
     servers,
   };
 }

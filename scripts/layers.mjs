@@ -24,7 +24,7 @@ const arrows = {
   presets: { core: 'all', config: 'types' },
   host: { core: 'all' },
   http: { core: 'all' },
-  fleet: { core: 'all', config: 'all' },
+  fleet: { core: 'all', config: 'all', http: 'all' },
   cli: { core: 'all', config: 'all', presets: 'all', host: 'all', http: 'all' },
   main: { core: 'all', config: 'all', presets: 'all', host: 'all', http: 'all', cli: 'all' },
 };

@@ -10,10 +10,14 @@ export class Demand implements Wanted {
   /** How often it was asked for so far. A start that failed answers all who had asked by then. */
   asks = 0;
 
-  /** Somebody comes. @returns to be called when they go; more than once does nothing */
-  enter(): (at: { readonly nowMs: number; readonly wasServed: boolean }) => void {
+  /** Somebody asks for it: a stop by name is over. */
+  ask(): void {
     this.held = undefined;
     this.asks += 1;
+  }
+
+  /** Somebody comes, to wait or to use it. @returns to be called when they go; more than once does nothing */
+  enter(): (at: { readonly nowMs: number; readonly wasServed: boolean }) => void {
     this.open += 1;
     let isOver = false;
     return ({ nowMs, wasServed }) => {
@@ -27,8 +31,7 @@ export class Demand implements Wanted {
 
   /** It is asked for by name: as if somebody had used it just now. */
   touch(nowMs: number): void {
-    this.held = undefined;
-    this.asks += 1;
+    this.ask();
     this.idleSinceMs = nowMs;
   }
 

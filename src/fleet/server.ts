@@ -61,6 +61,8 @@ export interface Lease<U extends Upstream = Upstream> {
   readonly lost: AbortSignal;
   /** It is over. Once more: nothing. */
   release(): void;
+  /** One more hold on the same run of the server. */
+  again(): Lease<U>;
 }
 
 /** The server cannot be had now: it is closed by its schedule, or was stopped by name. */
@@ -139,22 +141,13 @@ export class Server<U extends Upstream = Upstream> implements Holder {
    * @throws ClosedError if it is closed now; LimitError or EngineError, whatever the start failed with
    */
   async acquire(signal: AbortSignal): Promise<Lease<U>> {
-    const { clock } = this.#means;
     if (!isOpenTo(this.#circumstances)) throw new ClosedError(`"${this.name}" is closed: ${this.#wish.reason}`);
-    const leave = this.#demand.enter();
-    this.#ring();
-    let wasServed = false;
-    const release = () => {
-      leave({ nowMs: clock.now(), wasServed });
-      this.#ring();
-    };
+    this.#demand.ask();
+    const wait = this.#enter();
     try {
-      const { upstream, lost } = await this.#served(signal);
-      wasServed = true;
-      return { upstream, lost: lost.signal, release };
-    } catch (error) {
-      release();
-      throw error;
+      return this.#leaseOf(await this.#served(signal));
+    } finally {
+      wait.leave(false);
     }
   }
 
@@ -193,6 +186,23 @@ export class Server<U extends Upstream = Upstream> implements Holder {
   async close(signal: AbortSignal): Promise<void> {
     await this.#means.workshop.clear({ remove: true }, signal);
     this.#means.slots.release(this);
+  }
+
+  #leaseOf(service: Service<U>): Lease<U> {
+    const { leave } = this.#enter();
+    const { upstream, lost } = service;
+    return { upstream, lost: lost.signal, release: () => leave(true), again: () => this.#leaseOf(service) };
+  }
+
+  #enter(): { leave(wasServed: boolean): void } {
+    const leave = this.#demand.enter();
+    this.#ring();
+    return {
+      leave: (wasServed) => {
+        leave({ nowMs: this.#means.clock.now(), wasServed });
+        this.#ring();
+      },
+    };
   }
 
   get #circumstances() {

@@ -1,0 +1,64 @@
+/** `/mcp/NAME`: a server, as streamable HTTP. Whoever asks starts it; whoever is in a session keeps it. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Fleet } from '../fleet.ts';
+import type { SessionWatch } from '../transport/upstream.ts';
+import { ApiError } from './errors.ts';
+import { hangUpOf } from './hang-up.ts';
+
+interface OneServer {
+  Params: { server: string };
+}
+
+export function mcpRoute(app: FastifyInstance, fleet: () => Fleet): void {
+  app.route<OneServer>({
+    method: ['GET', 'POST', 'DELETE'],
+    url: '/:server',
+    handler: async (request, reply) => {
+      const { sessions, servers } = fleet();
+      const name = request.params.server;
+      const server = servers.get(name);
+      if (!server) throw new ApiError('UNKNOWN_SERVER', `no server "${name}" is configured`);
+      const id = sessionIdOf(request);
+      // A session that is over is no reason to start its server: the client begins a new one when it hears 404.
+      if (id !== undefined && !sessions.has(name, id)) {
+        throw new ApiError('SESSION_NOT_FOUND', `"${name}" has no session of this id; begin a new one`);
+      }
+      if (id === undefined && request.method !== 'POST') throw new ApiError('BAD_REQUEST', 'Mcp-Session-Id is missing');
+      const lease = await server.acquire(hangUpOf(reply));
+      const leave = id === undefined ? () => {} : sessions.enter(id);
+      const watch: SessionWatch = {
+        opened: (opened) => {
+          const kept = lease.again();
+          kept.lost.addEventListener('abort', () => sessions.finish(opened), { once: true });
+          sessions.begin(name, opened, { release: kept.release, expire: () => kept.upstream.forget(opened) });
+        },
+        closed: (closed) => sessions.finish(closed),
+      };
+      try {
+        reply.hijack();
+        await lease.upstream.handle({ request: request.raw, response: reply.raw, body: request.body }, watch);
+      } catch (error) {
+        answerLate(reply, error as Error);
+      } finally {
+        leave();
+        lease.release();
+      }
+      return reply;
+    },
+  });
+}
+
+function sessionIdOf({ headers }: FastifyRequest): string | undefined {
+  const id = headers['mcp-session-id'];
+  return typeof id === 'string' ? id : undefined;
+}
+
+/** The server went while it answered. */
+function answerLate(reply: FastifyReply, { message }: Error): void {
+  if (reply.raw.headersSent) {
+    reply.raw.destroy();
+    return;
+  }
+  const error = { success: false, error: `the server did not answer: ${message}`, code: 'SERVER_FAILED' };
+  reply.raw.writeHead(502, { 'content-type': 'application/json' }).end(JSON.stringify(error));
+}

@@ -3,7 +3,7 @@
  *
  *   main -> {cli, config, presets, host, http} -> core
  *
- * fleet -> {config, core}: a process of its own, which nobody else imports.
+ * fleet -> {config, core, http}: a process and a bundle of its own, which nobody else imports; it needs its libraries at once.
  *
  * core imports nothing but core, not even Node; cli may import http, config, presets and host; presets may import what
  * config says (its types). No file imports itself by a detour. Libraries that PID 1 does not need at once are loaded by
@@ -99,7 +99,7 @@ function complaintAboutLibrary(room, specifier, isLater) {
     .join('/');
   if (name === 'zod' && specifier !== 'zod/mini') return `"${specifier}" is heavy: "zod/mini"`;
   if (name === 'zod' && room !== 'config') return `"zod/mini" is imported in config only`;
-  if (loadedLater.has(name) && !isLater) return `"${specifier}" is loaded by import() when it is needed`;
+  if (loadedLater.has(name) && !isLater && room !== 'fleet') return `"${specifier}" is loaded by import() when it is needed`;
   return undefined;
 }
 

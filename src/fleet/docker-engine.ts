@@ -19,6 +19,15 @@ const pullTimeoutMs = 15 * 60_000;
 /** Where the engine is: a socket's path, or what DOCKER_HOST says. */
 export type EnginePlace = { readonly socketPath: string } | { readonly host: string; readonly port: number };
 
+/** The configured socket, else DOCKER_HOST (unix:// or tcp://), else the usual socket. */
+export function placeOf(socketPath: string | undefined, environment: NodeJS.ProcessEnv): EnginePlace {
+  const said = environment['DOCKER_HOST']?.trim();
+  if (socketPath !== undefined) return { socketPath };
+  if (!said) return { socketPath: '/var/run/docker.sock' };
+  const { protocol, hostname, port, pathname } = new URL(said);
+  return protocol === 'unix:' ? { socketPath: pathname } : { host: hostname, port: Number(port || 2375) };
+}
+
 export class DockerEngine implements ContainerEngine {
   readonly #docker: Docker;
 

@@ -32,6 +32,8 @@ const retry = {
 export interface FleetMeans {
   readonly engine: ContainerEngine;
   readonly clock: Clock;
+  /** Milliseconds since the epoch. */
+  wallMs(): number;
   workshopOf(settings: ServerSettings): Workshop<McpUpstream>;
   random(): number;
   changed(change: Change): void;
@@ -62,8 +64,11 @@ export class Fleet {
     this.servers = new Map(
       settings.servers.map((one) => {
         const workshop = means.workshopOf(one);
-        const { clock, random, changed } = means;
-        return [one.name, new Server({ ...one, retry }, { clock, slots: this.slots, workshop, random, changed })];
+        const { clock, wallMs, random, changed } = means;
+        return [
+          one.name,
+          new Server({ ...one, retry }, { clock, wallMs, slots: this.slots, workshop, random, changed }),
+        ];
       }),
     );
   }
@@ -116,7 +121,7 @@ export class Fleet {
   /** What the engine tells, from the last word on; reconnects for ever. */
   async #listen(scope: AbortSignal): Promise<void> {
     const { engine, clock, remarked } = this.#means;
-    let sinceMs = Date.now();
+    let sinceMs = this.#means.wallMs();
     while (!scope.aborted) {
       try {
         await engine.ping(scope);

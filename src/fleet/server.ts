@@ -26,6 +26,8 @@ export interface Means<U extends Upstream = Upstream> {
   readonly clock: Clock;
   readonly slots: Slots;
   readonly workshop: Workshop<U>;
+  /** Milliseconds since the epoch. */
+  wallMs(): number;
   /** A number in [0, 1), for jitter. */
   random(): number;
   /** Told of every change of state, and why. */
@@ -208,7 +210,9 @@ export class Server<U extends Upstream = Upstream> implements Holder {
   get #circumstances() {
     const { strategy, idleTimeoutMs, schedule } = this.#rules;
     const isHeldDown = this.#demand.held !== undefined;
-    return { strategy, idleTimeoutMs, schedule, isHeldDown, demand: this.#demand, nowMs: this.#means.clock.now() };
+    const { clock, wallMs } = this.#means;
+    const times = { nowMs: clock.now(), wallMs: wallMs() };
+    return { strategy, idleTimeoutMs, schedule, isHeldDown, demand: this.#demand, ...times };
   }
 
   get #wish(): Wish {

@@ -26,7 +26,10 @@ export interface Circumstances {
   readonly idleTimeoutMs: number;
   /** For `scheduled`. */
   readonly schedule: Schedule | undefined;
+  /** Of a clock that never jumps. */
   readonly nowMs: number;
+  /** Since the epoch: what schedules go by. */
+  readonly wallMs: number;
 }
 
 export interface Wish {
@@ -46,9 +49,9 @@ export function wishOf(circumstances: Circumstances): Wish {
 }
 
 /** True if a client may come in now; whoever is in stays. */
-export function isOpenTo({ strategy, schedule, isHeldDown, nowMs }: Omit<Circumstances, 'demand'>): boolean {
+export function isOpenTo({ strategy, schedule, isHeldDown, wallMs }: Omit<Circumstances, 'demand'>): boolean {
   if (strategy === 'on-demand') return true;
-  return !isHeldDown && (strategy !== 'scheduled' || schedule?.at(nowMs).isOpen === true);
+  return !isHeldDown && (strategy !== 'scheduled' || schedule?.at(wallMs).isOpen === true);
 }
 
 const always = (): Wish => ({ isWanted: true, reason: 'its strategy keeps it running' });
@@ -62,8 +65,9 @@ const rules: Readonly<Record<Strategy, (circumstances: Circumstances) => Wish>> 
   },
   'pre-warmed': always,
   'always-on': always,
-  scheduled: ({ schedule, nowMs }) => {
-    const { isOpen, untilMs } = schedule?.at(nowMs) ?? { isOpen: false };
+  scheduled: ({ schedule, nowMs, wallMs }) => {
+    const { isOpen, untilMs: until } = schedule?.at(wallMs) ?? { isOpen: false };
+    const untilMs = until === undefined ? undefined : nowMs + until - wallMs;
     return { isWanted: isOpen, reason: isOpen ? 'a window of its schedule is open' : 'no window is open', untilMs };
   },
 };

@@ -87,7 +87,7 @@ async function live(events: readonly { readonly atMs: number; readonly what: Hap
       schedule: strategy === 'scheduled' ? new Schedule([window]) : undefined,
     };
     const workshop = new FakeWorkshop(world);
-    const one = new Server(rules, { clock, slots, workshop, random: () => 0.5, changed });
+    const one = new Server(rules, { clock, slots, workshop, random: () => 0.5, wallMs: () => clock.now(), changed });
     return { server: one, workshop, strategy, leases: new Set(), troubledUntilMs: 0 };
   });
 

@@ -30,7 +30,10 @@ function world(t: Test, most = 20) {
   const add = (more: Partial<ServerRules> = {}) => {
     const workshop = new FakeWorkshop(self);
     const changed = (change: Change) => changes.push(change);
-    const server = new Server({ ...rules, ...more }, { clock, slots, workshop, random: () => 1, changed });
+    const server = new Server(
+      { ...rules, ...more },
+      { clock, slots, workshop, random: () => 1, wallMs: () => clock.now(), changed },
+    );
     const running = server.run(scope.signal);
     t.teardown(async () => {
       scope.abort();

@@ -56,7 +56,7 @@ export async function makeApp({ host, token, version, fleet, onBug }: AppOptions
   await app.register(swagger, {
     openapi: {
       info: { title: 'tandem fleet', version, description: 'MCP servers as containers, on demand' },
-      components: { schemas: { Error: errorBody } },
+      components: { schemas: { Error: structuredClone(errorBody) as object } },
     },
   });
   app.get('/health', { schema: { hide: false } }, async (_request, reply) => {

@@ -1,0 +1,113 @@
+/**
+ * `tandem fleet`: a process of its own, a service like any other for the tandem that runs it. From its words and its
+ * configuration to an API that listens, until TERM or INT, and then to nothing left.
+ */
+import { readFileSync } from 'node:fs';
+import pino from 'pino';
+import { ConfigError, UnavailableError } from '../core/errors.ts';
+import { EX_CONFIG, EX_SOFTWARE, EX_UNAVAILABLE, EX_USAGE } from '../core/outcome.ts';
+import { makeApp } from './api/app.ts';
+import { type CommandLine, help, readCommandLine, UsageError, usage } from './command-line.ts';
+import { ContainerWorkshop } from './container-workshop.ts';
+import { DockerEngine, placeOf } from './docker-engine.ts';
+import { environmentOf } from './environment.ts';
+import { Fleet } from './fleet.ts';
+import { type FleetSettings, readSettings } from './settings/settings.ts';
+import { systemClock } from './system-clock.ts';
+
+declare const TANDEM_VERSION: string;
+
+async function main(argv: readonly string[]): Promise<number> {
+  if (argv.includes('--help')) {
+    process.stdout.write(help);
+    return 0;
+  }
+  const commandLine = read(argv);
+  const settings = await configured(commandLine);
+  const log = pino({ name: 'tandem-fleet', base: {} }, pino.destination({ fd: 2, sync: true }));
+  const scope = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => scope.abort(signal));
+
+  const fleet = settings.isEnabled ? makeFleet(settings, log) : undefined;
+  const { host, port, token } = commandLine;
+  const onBug = (error: unknown) => log.error({ err: error }, 'a bug');
+  const app = await makeApp({ host, token, version: TANDEM_VERSION, fleet, onBug });
+  await app.listen({ host, port }).catch((error: NodeJS.ErrnoException) => {
+    throw new UnavailableError(`cannot listen on ${host}:${port}: ${error.code}`, { cause: error });
+  });
+  const { servers } = settings;
+  log.info(
+    { url: `http://${host}:${port}`, servers: servers.map(({ name }) => name), enabled: settings.isEnabled },
+    'the fleet listens',
+  );
+  const [over] = await Promise.all([untilAborted(scope.signal), fleet?.run(scope.signal)]);
+  await app.close();
+  log.info({ reason: over }, 'the fleet ends');
+  return 0;
+}
+
+function read(argv: readonly string[]): CommandLine {
+  const result = readCommandLine(argv, process.env);
+  if ('problems' in result) throw new ConfigError(result.problems);
+  return result.commandLine;
+}
+
+async function configured({ configPath }: CommandLine): Promise<FleetSettings> {
+  const result = await readSettings(bytesOf(configPath), configPath);
+  if ('problems' in result) throw new ConfigError(result.problems);
+  return result.settings;
+}
+
+function bytesOf(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new ConfigError([{ subject: path, message: `cannot be read: ${(error as NodeJS.ErrnoException).code}` }]);
+  }
+}
+
+function makeFleet(settings: FleetSettings, log: pino.Logger): Fleet {
+  const engine = new DockerEngine(placeOf(settings.socketPath, process.env));
+  const shop = { engine, owner: settings, version: TANDEM_VERSION, environmentOf: serverEnvironment };
+  return new Fleet(settings, {
+    engine,
+    clock: systemClock,
+    wallMs: Date.now,
+    workshopOf: (server) => new ContainerWorkshop(server, shop),
+    random: Math.random,
+    changed: ({ name, from, to, reason }) => log.info({ server: name, from, to, reason }, 'server state'),
+    remarked: (message, facts) => log.warn(facts, message),
+  });
+}
+
+const serverEnvironment = (server: FleetSettings['servers'][number]) => environmentOf(server, process.env);
+
+function untilAborted(signal: AbortSignal): Promise<unknown> {
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(signal.reason), { once: true });
+  });
+}
+
+/** What the operator can mend has its words and its code; all else is a bug, with its stack. */
+function codeOf(error: unknown): number {
+  const say = (words: string) => process.stderr.write(`tandem fleet: ${words}\n`);
+  if (error instanceof UsageError) {
+    say(`${error.message}\nusage: ${usage}`);
+    return EX_USAGE;
+  }
+  if (error instanceof ConfigError) {
+    for (const { subject, message } of error.problems) say(`${subject}: ${message}`);
+    return EX_CONFIG;
+  }
+  if (error instanceof UnavailableError) {
+    say(error.message);
+    return EX_UNAVAILABLE;
+  }
+  say((error as Error).stack ?? String(error));
+  return EX_SOFTWARE;
+}
+
+main(process.argv.slice(3)).then(
+  (code) => process.exit(code),
+  (error) => process.exit(codeOf(error)),
+);

@@ -5,6 +5,7 @@
  *   dist/main.cjs          the bundle, one CommonJS file: nothing is in it that a start may not need
  *   dist/health.cjs        `tandem health`, which needs nothing of the bundle
  *   dist/tandem-yaml.cjs   what is about tandem.yaml, loaded where there is one
+ *   dist/fleet.cjs         `tandem fleet`, a program of its own
  *   dist/cache/            what is compiled of these in each way to start, by the Node that built it (scripts/warm.mjs)
  *   dist/vendor/NAME.cjs   a library each that is loaded when it is needed (`import('pino')`)
  *   dist/native/           reaper.node, launch, hold.so and guard, made by `cc`
@@ -28,6 +29,7 @@ const bundle = join(dist, 'main.cjs');
 const healthEntry = join(root, 'src/quick-health.ts');
 /** Loaded later, as the libraries are. */
 const laterEntry = join(root, 'src/config/tandem-yaml.ts');
+const fleetEntry = join(root, 'src/fleet/main.ts');
 const scriptAndPackages = ['scripts/build.mjs', 'package.json', 'package-lock.json'].map((path) => join(root, path));
 
 const vendored = new Set(['pino', 'pino-pretty', 'execa', 'wait-port', 'tree-kill', 'dotenv', 'yaml']);
@@ -171,6 +173,17 @@ function vendorPlugin(met) {
   };
 }
 
+/** Of dockerode, what the fleet does not do (engines behind SSH, builds by BuildKit) stays out, and SSH's and gRPC's code with it. */
+const dockerodePlugin = {
+  name: 'dockerode',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^\.\/(ssh|session|buildkit)$/ }, ({ path, importer }) => {
+      return /node_modules\/(dockerode|docker-modem)\//.test(importer) ? { path, namespace: 'left-out' } : undefined;
+    });
+    onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({ contents: 'module.exports = undefined;' }));
+  },
+};
+
 async function buildBundle() {
   const sources = filesBelow(join(root, 'src')).filter((path) => !/\.[ch]$/.test(path));
   if (isUpToDate(bundle, [...sources, ...scriptAndPackages])) return warm();
@@ -222,6 +235,15 @@ async function buildBundle() {
     outdir: join(dist, 'vendor'),
     outExtension: { '.js': '.cjs' },
   });
+  const fleet = await esbuild.build({
+    ...common,
+    ...body,
+    legalComments: 'inline',
+    entryPoints: [fleetEntry],
+    outfile: join(dist, 'fleet.cjs'),
+    define: { TANDEM_VERSION: JSON.stringify(version) },
+    plugins: [dockerodePlugin],
+  });
   const start = await esbuild.build({
     ...common,
     entryPoints: [starter],
@@ -233,7 +255,10 @@ async function buildBundle() {
   });
   const health = await esbuild.build({ ...common, entryPoints: [healthEntry], outfile: join(dist, 'health.cjs') });
 
-  const licences = { path: join(dist, 'LICENCES.txt'), contents: licencesOf([main, later, start, health, vendor]) };
+  const licences = {
+    path: join(dist, 'LICENCES.txt'),
+    contents: licencesOf([main, later, start, health, fleet, vendor]),
+  };
 
   // The bundle comes last: its time says that all of them are there.
   for (const old of ['vendor', 'cache']) rmSync(join(dist, old), { recursive: true, force: true });
@@ -242,6 +267,7 @@ async function buildBundle() {
     ...vendor.outputFiles,
     ...later.outputFiles,
     ...health.outputFiles,
+    ...fleet.outputFiles,
     ...start.outputFiles,
     ...main.outputFiles.toReversed(),
   ];
@@ -256,13 +282,20 @@ async function buildBundle() {
 function licencesOf(builds) {
   const inputs = builds.flatMap(({ metafile }) => Object.keys(metafile.inputs));
   const packages = new Set(inputs.flatMap((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []));
-  const texts = [...packages].sort().map((path) => {
-    const { name, version, license } = JSON.parse(readFileSync(join(root, path, 'package.json'), 'utf8'));
-    const files = readdirSync(join(root, path)).filter((file) => /^(licen[cs]e|copying|notice)/i.test(file));
-    const words = files.map((file) => readFileSync(join(root, path, file), 'utf8').trim());
-    return `${name} ${version}, ${license}\n\n${words.join('\n\n')}\n`;
+  const all = [...packages].sort().map(licenceOf);
+  const texts = all.map(({ name, version, license, author, words }) => {
+    // A package without the file is under the same terms as others of its licence, with its author's name.
+    const terms = all.find((other) => other.license === license && /^Permission/m.test(other.words))?.words;
+    const own = words || `Copyright ${author?.name ?? author}\n\n${terms?.slice(terms.search(/^Permission/m))}`;
+    return `${name} ${version}, ${license}\n\n${own}\n`;
   });
   return texts.join(`\n${'-'.repeat(80)}\n\n`);
+}
+
+function licenceOf(path) {
+  const files = readdirSync(join(root, path)).filter((file) => /^(licen[cs]e|copying|notice)/i.test(file));
+  const words = files.map((file) => readFileSync(join(root, path, file), 'utf8').trim()).join('\n\n');
+  return { ...JSON.parse(readFileSync(join(root, path, 'package.json'), 'utf8')), words };
 }
 
 /** Makes the code cache for the Node that runs this, unless it is there. */

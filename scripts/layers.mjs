@@ -99,7 +99,8 @@ function complaintAboutLibrary(room, specifier, isLater) {
     .join('/');
   if (name === 'zod' && specifier !== 'zod/mini') return `"${specifier}" is heavy: "zod/mini"`;
   if (name === 'zod' && room !== 'config') return `"zod/mini" is imported in config only`;
-  if (loadedLater.has(name) && !isLater && room !== 'fleet') return `"${specifier}" is loaded by import() when it is needed`;
+  if (loadedLater.has(name) && !isLater && room !== 'fleet')
+    return `"${specifier}" is loaded by import() when it is needed`;
   return undefined;
 }
 

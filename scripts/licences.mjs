@@ -9,13 +9,25 @@ import { join } from 'node:path';
 const root = join(import.meta.dirname, '..');
 
 /** They ask for no more than that their text goes with what is shipped. */
-const accepted = new Set(['0BSD', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'BlueOak-1.0.0', 'ISC', 'MIT']);
+const accepted = new Set([
+  '0BSD',
+  'Apache-2.0',
+  'BSD-2-Clause',
+  'BSD-3-Clause',
+  'BlueOak-1.0.0',
+  'ISC',
+  'MIT',
+  'Unlicense',
+]);
 
 /** Also accepted for what is not shipped: data and texts. */
 const acceptedForDevelopment = new Set([...accepted, 'CC-BY-3.0', 'CC-BY-4.0', 'CC0-1.0', 'WTFPL']);
 
 /** Read by hand where the lock file names none, for this version alone. */
 const readByHand = {
+  'buildcheck@0.0.7': 'MIT',
+  'cpu-features@0.0.10': 'MIT',
+  'ssh2@1.17.0': 'MIT',
   'jsonc-simple-parser@3.0.0': 'MIT',
   'supergateway@4.0.0': 'MIT',
   '@modelcontextprotocol/server-memory@2026.8.31': 'MIT',

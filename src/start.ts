@@ -23,7 +23,7 @@ type Body = (
 ) => void;
 
 /** The ways to start that are waited for most need little of the bundle: they have caches of their own, with no more in them. */
-const way = { '--': 'command', health: 'health' }[process.argv[2] ?? ''] ?? 'run';
+const way = { '--': 'command', health: 'health', fleet: 'fleet' }[process.argv[2] ?? ''] ?? 'run';
 
 /** Where the code caches for this Node are, or would be: one for each file, by its name. */
 export const cacheDirectory = join(__dirname, 'cache', `${TANDEM_BUNDLE_HASH}-${process.version}-${process.arch}`, way);
@@ -58,4 +58,5 @@ function readCache(name: string): Buffer | undefined {
   }
 }
 
-load('main.cjs', module);
+// The fleet is a program of its own: a tandem that runs services never loads a line of it.
+load(way === 'fleet' ? 'fleet.cjs' : 'main.cjs', module);

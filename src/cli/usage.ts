@@ -10,11 +10,14 @@ export const usageLines = {
   schema: 'tandem schema',
 } as const;
 
+/** `tandem fleet` is a program of its own, with words and a help of its own: `src/fleet/command-line.ts`. */
+const fleetUsage = 'tandem fleet [--config FILE] [--host ADDRESS] [--port PORT] [--token-file FILE]';
+
 export type CommandName = keyof typeof usageLines;
 
 /** For an error that is about no command in particular. */
 export const generalUsageLine =
-  'tandem [run|check|status|health|schema] [FLAG]... | tandem -- CMD [ARG]... | tandem --help';
+  'tandem [run|check|status|health|schema|fleet] [FLAG]... | tandem -- CMD [ARG]... | tandem --help';
 
 export const generalHelp = `tandem: runs the processes of a container that must hold more than one, as its PID 1.
 
@@ -29,6 +32,8 @@ Usage:
       Ask the running tandem, or any URL, whether it is healthy; made for HEALTHCHECK.
   ${usageLines.schema}
       Print the JSON Schema of tandem.yaml, for editors.
+  ${fleetUsage}
+      Run MCP servers as containers, on demand; a service like any other for the tandem that runs it.
   tandem -- CMD [ARG]...
       Run one command as a child of a correct PID 1: all signals forwarded, orphans reaped, its exit code kept.
   tandem COMMAND --help

@@ -61,21 +61,14 @@ export class ContainerWorkshop implements Workshop<McpUpstream> {
 
   async #create(spec: ContainerSpec, signal: AbortSignal): Promise<void> {
     const { engine, owner } = this.#shop;
+    // It may have been taken away since the last one was made.
+    await engine.network(owner.networkName, labelsOf(owner), signal);
     try {
       await engine.create(spec, signal);
     } catch (error) {
-      if (!(error instanceof EngineError)) throw error;
-      const { trouble } = error;
-      if (trouble === 'no-such-image') {
-        throw new EngineError(
-          trouble,
-          `no image "${spec.image}" here: pull it (POST /api/docker/images/pull) or build it`,
-        );
-      }
-      // The network went away under us: it is made once more.
-      if (trouble !== 'no-such-container') throw error;
-      await engine.network(owner.networkName, labelsOf(owner), signal);
-      await engine.create(spec, signal);
+      if (!(error instanceof EngineError) || error.trouble !== 'no-such-image') throw error;
+      const advice = 'pull it (POST /api/docker/images/pull) or build it';
+      throw new EngineError(error.trouble, `no image "${spec.image}" here: ${advice}`, { cause: error });
     }
   }
 

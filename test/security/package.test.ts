@@ -10,7 +10,7 @@ const root = join(import.meta.dirname, '../..');
 
 const shipped = [
   /^(package\.json|README\.md|LICENSE)$/,
-  /^dist\/(tandem|main|health|tandem-yaml)\.cjs$/,
+  /^dist\/(tandem|main|health|tandem-yaml|fleet)\.cjs$/,
   /^dist\/LICENCES\.txt$/,
   /^dist\/vendor\/(dotenv|execa|pino|pino-pretty|tree-kill|wait-port|yaml)\.cjs$/,
   /^dist\/native\/(guard|hold\.so|launch|reaper\.node)$/,

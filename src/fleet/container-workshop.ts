@@ -1,15 +1,11 @@
 /** The workshop of a real engine: makes a server's container, speaks with what is in it, and takes it away. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { containerOf, labels, labelsOf, type Owner } from './container.ts';
 import { type ContainerEngine, type ContainerSpec, EngineError, type Seen } from './engine.ts';
 import type { ServerSettings } from './settings/settings.ts';
 import { HttpUpstream } from './transport/http-upstream.ts';
-import { openStdio } from './transport/stdio-upstream.ts';
+import { StdioUpstream } from './transport/stdio-upstream.ts';
 import type { McpUpstream } from './transport/upstream.ts';
 import type { Workshop } from './workshop.ts';
-
-/** How long after a failed knock the next one comes. */
-const knockMs = 20;
 
 export interface Shop {
   readonly engine: ContainerEngine;
@@ -43,8 +39,7 @@ export class ContainerWorkshop implements Workshop<McpUpstream> {
     const isKept = isSame && !(seen?.isRunning && spec.isAttached);
     if (seen && !isKept) await this.clear({ remove: true }, signal);
     if (!seen || !isKept) await this.#create(spec, signal);
-    const opened = spec.isAttached ? this.#openAttached(ended, signal) : this.#openHttp(signal);
-    return opened;
+    return spec.isAttached ? this.#openAttached(ended, signal) : this.#openHttp(signal);
   }
 
   async clear({ remove }: { readonly remove: boolean }, signal: AbortSignal): Promise<void> {
@@ -78,7 +73,7 @@ export class ContainerWorkshop implements Workshop<McpUpstream> {
     const attachment = await engine.attach(this.#name, signal);
     try {
       await engine.start(this.#name, signal);
-      return await openStdio(attachment, { name: 'tandem fleet', version }, ended);
+      return new StdioUpstream(attachment, { name: 'tandem fleet', version }, ended);
     } catch (error) {
       attachment.close();
       throw error;
@@ -90,25 +85,15 @@ export class ContainerWorkshop implements Workshop<McpUpstream> {
     const { transport } = this.#settings;
     if (transport.kind !== 'http') throw new Error('not reached: it is attached');
     await engine.start(this.#name, signal);
-    for (;;) {
-      const seen = await engine.inspect(this.#name, signal);
-      if (!seen?.isRunning)
-        throw new EngineError('refused', `it ended with ${seen?.exitCode ?? 'nothing'} before it served`);
-      const endpoint = `http://${seen.address}:${transport.port}${transport.path}`;
-      if (await answers(endpoint, signal)) return new HttpUpstream(endpoint);
-      await sleep(knockMs, undefined, { signal });
-    }
+    const { address } = await this.#running(signal);
+    const endpoint = `http://${address}:${transport.port}${transport.path}`;
+    return new HttpUpstream(endpoint, async (waiting) => void (await this.#running(waiting)));
   }
-}
 
-/** Whether somebody speaks HTTP there; what is said does not matter, as MCP says much with 4xx. */
-async function answers(endpoint: string, signal: AbortSignal): Promise<boolean> {
-  try {
-    const response = await fetch(endpoint, { method: 'OPTIONS', signal });
-    await response.body?.cancel();
-    return true;
-  } catch {
-    signal.throwIfAborted();
-    return false;
+  /** @throws EngineError if it does not run */
+  async #running(signal: AbortSignal): Promise<Seen> {
+    const seen = await this.look(signal);
+    if (seen?.isRunning) return seen;
+    throw new EngineError('refused', `it ended with ${seen?.exitCode ?? 'nothing'} before it answered`);
   }
 }

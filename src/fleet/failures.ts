@@ -34,7 +34,7 @@ export class Failures {
     this.retryAtMs = clock.now() + nextDelayMs(this.#rules.retry, this.#attempts, this.#means.random());
   }
 
-  /** It serves. */
+  /** It answers. */
   forget(): void {
     this.#attempts = 0;
     this.error = undefined;

@@ -10,7 +10,7 @@ import { Failures, type RetryRules } from './failures.ts';
 import type { Schedule } from './schedule.ts';
 import type { Holder, Slots } from './slots.ts';
 import { type Event, nextState, type State } from './state.ts';
-import { isKept, isOpenTo, type Strategy, type Wish, wishOf } from './strategy.ts';
+import { isConnectedAtOnce, isKept, isOpenTo, type Strategy, type Wish, wishOf } from './strategy.ts';
 import type { Upstream, Workshop } from './workshop.ts';
 
 export interface ServerRules extends RetryRules {
@@ -48,6 +48,8 @@ export interface ServerView {
   readonly state: State;
   readonly reason: string;
   readonly endpoint: string | undefined;
+  /** It runs, and has answered. */
+  readonly isConnected: boolean;
   /** Clients that use it or wait for it. */
   readonly open: number;
   readonly startedAtMs: number | undefined;
@@ -72,7 +74,7 @@ export class ClosedError extends Error {
   override readonly name = 'ClosedError';
 }
 
-/** A server that serves, and who tells its clients that it is gone. */
+/** A server that runs, and who tells its clients that it is gone. */
 interface Service<U extends Upstream> {
   readonly upstream: U;
   readonly containerId: string | undefined;
@@ -92,6 +94,8 @@ export class Server<U extends Upstream = Upstream> implements Holder {
   #isStale = true;
   #service: Service<U> | undefined;
   #isYielding = false;
+  /** What was started last and is to answer has to do so by then. */
+  #answerByMs = 0;
 
   constructor(rules: ServerRules, means: Means<U>) {
     this.#rules = rules;
@@ -111,6 +115,7 @@ export class Server<U extends Upstream = Upstream> implements Holder {
       state: this.#state,
       reason: this.#reason,
       endpoint: this.#service?.upstream.endpoint,
+      isConnected: this.#service?.upstream.isConnected ?? false,
       open: this.#demand.open,
       startedAtMs: this.#seen?.startedAtMs,
       stoppedAtMs: this.#seen?.stoppedAtMs,
@@ -139,7 +144,7 @@ export class Server<U extends Upstream = Upstream> implements Holder {
   }
 
   /**
-   * Waits until it serves; it is started if need be.
+   * Waits until it answers; it is started if need be.
    * @throws ClosedError if it is closed now; LimitError or EngineError, whatever the start failed with
    */
   async acquire(signal: AbortSignal): Promise<Lease<U>> {
@@ -147,17 +152,30 @@ export class Server<U extends Upstream = Upstream> implements Holder {
     this.#demand.ask();
     const wait = this.#enter();
     try {
-      return this.#leaseOf(await this.#served(signal));
+      return this.#leaseOf(await this.#served(signal, isConnected));
     } finally {
       wait.leave(false);
     }
   }
 
-  /** By name: it is wanted, and kept as its strategy says. Resolves when it serves. */
-  async start(signal: AbortSignal): Promise<void> {
+  /**
+   * By name: it is wanted, and kept as its strategy says. Resolves when its container runs; `connect`: when it has answered.
+   * @throws LimitError or EngineError, whatever the start failed with
+   */
+  async start({ connect }: { readonly connect: boolean }, signal: AbortSignal): Promise<void> {
     this.#demand.touch(this.#means.clock.now());
-    this.#ring();
-    await this.#served(signal);
+    if (!connect) {
+      this.#ring();
+      await this.#served(signal, () => true);
+      return;
+    }
+    const wait = this.#enter();
+    try {
+      await this.#served(signal, isConnected);
+      this.#demand.touch(this.#means.clock.now());
+    } finally {
+      wait.leave(false);
+    }
   }
 
   /** By name: it ends, also under those who use it. Resolves when that is done. */
@@ -174,7 +192,7 @@ export class Server<U extends Upstream = Upstream> implements Holder {
     throw this.#failures.error ?? new EngineError('unreachable', this.#reason);
   }
 
-  /** Until aborted. A container that serves runs on: see `close`. */
+  /** Until aborted. A container that runs is left running: see `close`. */
   async run(scope: AbortSignal): Promise<void> {
     while (!scope.aborted) {
       const heard = this.#bell.value;
@@ -221,6 +239,12 @@ export class Server<U extends Upstream = Upstream> implements Holder {
       : wishOf(this.#circumstances);
   }
 
+  /** It runs, it has not answered yet, and somebody waits for that. */
+  get #isToBeConnected(): boolean {
+    const isDue = this.#demand.open > 0 || isConnectedAtOnce(this.#rules.strategy);
+    return isDue && this.#service?.upstream.isConnected === false;
+  }
+
   /** There is a container that is wanted no more. */
   get #isLeftOver(): boolean {
     return this.#seen !== undefined && (this.#seen.isRunning || this.#demand.held?.remove === true);
@@ -234,8 +258,9 @@ export class Server<U extends Upstream = Upstream> implements Holder {
         await this.#begin(scope);
         return true;
       case 'running':
-        if (wish.isWanted) return false;
-        await this.#end('stop', wish.reason);
+        if (!wish.isWanted) await this.#end('stop', wish.reason);
+        else if (this.#isToBeConnected) await this.#connect(scope);
+        else return false;
         return true;
       case 'absent':
       case 'stopped':
@@ -310,6 +335,7 @@ export class Server<U extends Upstream = Upstream> implements Holder {
   /** From `starting` to `running`, or to wherever the attempt led. */
   async #begin(scope: AbortSignal): Promise<void> {
     const { slots, clock } = this.#means;
+    this.#answerByMs = clock.now() + this.#rules.startTimeoutMs;
     try {
       const first = await race({
         opened: (signal) => this.#open(signal).catch(unlessAborted(signal)),
@@ -317,12 +343,10 @@ export class Server<U extends Upstream = Upstream> implements Holder {
         late: (signal) => clock.sleep(this.#rules.startTimeoutMs, signal),
         over: (signal) => aborted(scope, signal),
       });
-      if (first.arm === 'late')
-        throw new EngineError('timeout', `it did not serve within ${this.#rules.startTimeoutMs / 1000} s`);
+      if (first.arm === 'late') throw this.#tooLate();
       if (first.arm !== 'opened' || !first.value) return await this.#end('called-off', this.#wish.reason);
       this.#service = { upstream: first.value.upstream, containerId: first.value.id, lost: new AbortController() };
-      this.#failures.forget();
-      this.#become('serves', 'it answers');
+      this.#become('runs', 'its container runs');
       this.#isStale = true;
     } catch (error) {
       if (isUnreachable(error)) return this.#fail('engine-lost', error);
@@ -339,8 +363,45 @@ export class Server<U extends Upstream = Upstream> implements Holder {
     signal.throwIfAborted();
     this.#seen = await workshop.look(signal);
     const upstream = await workshop.open(this.#seen, () => this.poke(), signal);
-    this.#seen = await workshop.look(signal);
-    return { upstream, id: this.#seen?.id };
+    try {
+      signal.throwIfAborted();
+      this.#seen = await workshop.look(signal);
+      return { upstream, id: this.#seen?.id };
+    } catch (error) {
+      upstream.close();
+      throw error;
+    }
+  }
+
+  /** Of what runs: until it has answered, or nobody waits for that any more. */
+  async #connect(scope: AbortSignal): Promise<void> {
+    const { slots, clock } = this.#means;
+    const service = this.#service as Service<U>;
+    const isFresh = this.#answerByMs > clock.now();
+    const byMs = isFresh ? this.#answerByMs : clock.now() + this.#rules.startTimeoutMs;
+    try {
+      const first = await race({
+        connected: (signal) => service.upstream.connect(signal).catch(unlessAborted(signal)),
+        unwanted: (signal) => this.#bell.until(() => !this.#wish.isWanted || !this.#isToBeConnected, signal),
+        late: (signal) => clock.sleep(byMs - clock.now(), signal),
+        over: (signal) => aborted(scope, signal),
+      });
+      if (first.arm === 'late') throw this.#tooLate();
+      if (!service.upstream.isConnected) return;
+      this.#failures.forget();
+      this.#reason = 'it answers';
+      this.#ring();
+    } catch (error) {
+      if (isUnreachable(error)) return this.#fail('engine-lost', error);
+      // What does not answer would be in the way of the next start.
+      await this.#clear(true).catch(() => {});
+      this.#fail('ended', error as Error);
+      if (this.#seen?.isRunning) slots.adopt(this);
+    }
+  }
+
+  #tooLate(): EngineError {
+    return new EngineError('timeout', `it did not answer within ${this.#rules.startTimeoutMs / 1_000} s`);
   }
 
   async #end(event: 'stop' | 'called-off', reason: string): Promise<void> {
@@ -375,9 +436,9 @@ export class Server<U extends Upstream = Upstream> implements Holder {
   }
 
   /** @throws what the start failed with, for whoever had asked by then */
-  async #served(signal: AbortSignal): Promise<Service<U>> {
+  async #served(signal: AbortSignal, isEnough: (upstream: U) => boolean): Promise<Service<U>> {
     const { asks } = this.#demand;
-    const isServing = () => this.#service !== undefined && !this.isLeaving;
+    const isServing = () => this.#service !== undefined && isEnough(this.#service.upstream) && !this.isLeaving;
     const hasFailed = () => this.#failures.answers(asks) || (this.#state === 'unknown' && !this.#service);
     await this.#bell.until(() => isServing() || hasFailed() || this.#demand.held !== undefined, signal);
     signal.throwIfAborted();
@@ -406,6 +467,8 @@ export class Server<U extends Upstream = Upstream> implements Holder {
     this.#bell.value += 1;
   }
 }
+
+const isConnected = (upstream: Upstream): boolean => upstream.isConnected;
 
 const isAtRest = (state: State): boolean => state === 'absent' || state === 'stopped' || state === 'failed';
 

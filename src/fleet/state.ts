@@ -8,8 +8,9 @@ export type State =
   | 'absent'
   /** There is one, and it does not run. */
   | 'stopped'
-  /** It is made or started, and does not serve yet. */
+  /** It is made or started. */
   | 'starting'
+  /** Whether it has answered is the upstream's affair: a pre-warmed one is asked when its first client comes. */
   | 'running'
   | 'stopping'
   /** It did not start or stop, or it ended by itself: tried again after a while, or when somebody asks. */
@@ -19,7 +20,7 @@ export type State =
 
 export type Event =
   | 'start'
-  | 'serves'
+  | 'runs'
   | 'start-failed'
   /** Nobody wants the start any more. */
   | 'called-off'
@@ -44,7 +45,7 @@ export const transitions = {
     'seen-running': 'starting',
     'engine-lost': 'unknown',
   },
-  starting: { serves: 'running', 'start-failed': 'failed', 'called-off': 'stopping', 'engine-lost': 'unknown' },
+  starting: { runs: 'running', 'start-failed': 'failed', 'called-off': 'stopping', 'engine-lost': 'unknown' },
   running: { stop: 'stopping', ended: 'failed', 'engine-lost': 'unknown' },
   stopping: {
     'seen-absent': 'absent',

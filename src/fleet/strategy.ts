@@ -11,6 +11,9 @@ export type Strategy = (typeof strategies)[number];
 /** True if it runs whether or not somebody asks. */
 export const isKept = (strategy: Strategy): boolean => strategy === 'always-on' || strategy === 'pre-warmed';
 
+/** True if it is spoken to as soon as it runs; else when the first client comes. */
+export const isConnectedAtOnce = (strategy: Strategy): boolean => strategy === 'always-on' || strategy === 'scheduled';
+
 /** What clients have of a server: requests, streams and sessions that are not over. Never the time of the last request. */
 export interface Demand {
   readonly open: number;

@@ -13,9 +13,12 @@ export class FakeWorkshop implements Workshop {
   readonly #world: World;
   seen: Seen | undefined;
   startMs = 300;
+  answerMs = 0;
   stopMs = 100;
   /** The next starts fail with this. */
   trouble: EngineError | undefined;
+  /** The next greetings fail with this. */
+  mute: EngineError | undefined;
   starts = 0;
   isServing = false;
   #ended: (() => void) | undefined;
@@ -40,8 +43,23 @@ export class FakeWorkshop implements Workshop {
     if (this.trouble) throw this.trouble;
     if (!this.seen?.isRunning) throw new EngineError('refused', 'it ended while it started');
     this.#ended = ended;
-    this.isServing = true;
-    return { endpoint: 'fake', close: () => this.#close() };
+    let isConnected = false;
+    const connect = async (waiting: AbortSignal) => {
+      if (this.answerMs > 0) await this.#world.clock.sleep(this.answerMs, waiting);
+      waiting.throwIfAborted();
+      if (this.mute) throw this.mute;
+      if (!this.seen?.isRunning) throw new EngineError('refused', 'it ended before it answered');
+      isConnected = true;
+      this.isServing = true;
+    };
+    return {
+      endpoint: 'fake',
+      get isConnected() {
+        return isConnected;
+      },
+      connect,
+      close: () => this.#close(),
+    };
   }
 
   #close(): void {

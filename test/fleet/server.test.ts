@@ -179,9 +179,85 @@ test('a stop by name ends it under its clients, holds it down, and keeps or take
   await clock.advance(workshop.stopMs);
   t.ok('value' in removed);
   t.equal(workshop.seen, undefined);
-  const started = watch(server.start(never));
+  const started = watch(server.start({ connect: true }, never));
   await clock.advance(workshop.startMs);
   t.ok('value' in started);
+});
+
+test('B41 pre-warmed: it runs, and is spoken to when the first client comes', async (t) => {
+  const { clock, add } = world(t);
+  const { server, workshop } = add({ strategy: 'pre-warmed' });
+  workshop.answerMs = 50;
+  await clock.advance(minute);
+  t.match(server.view, { state: 'running', isConnected: false });
+  const lease = watch(server.acquire(never));
+  await clock.advance(49);
+  t.notOk(lease.value);
+  await clock.advance(1);
+  t.ok(lease.value);
+  t.match(server.view, { state: 'running', isConnected: true });
+  t.equal(workshop.starts, 1);
+});
+
+test('B41 always on: it is spoken to without a client', async (t) => {
+  const { clock, add } = world(t);
+  const { server, workshop } = add({ strategy: 'always-on' });
+  await clock.advance(workshop.startMs);
+  t.match(server.view, { state: 'running', isConnected: true });
+});
+
+test('B42 started by name without connecting: done when it runs, and not before', async (t) => {
+  const { clock, add } = world(t);
+  const { server, workshop } = add();
+  workshop.answerMs = 50;
+  const started = watch(server.start({ connect: false }, never));
+  await clock.advance(workshop.startMs - 1);
+  t.notOk('value' in started);
+  await clock.advance(1);
+  t.ok('value' in started);
+  t.match(server.view, { state: 'running', isConnected: false });
+  await clock.advance(minute);
+  t.match(server.view, { state: 'running', isConnected: false });
+  const connected = watch(server.start({ connect: true }, never));
+  await clock.advance(50);
+  t.ok('value' in connected);
+  t.match(server.view, { isConnected: true });
+  const other = add();
+  other.workshop.trouble = new EngineError('no-such-image', 'no image');
+  const failed = watch(other.server.start({ connect: false }, never));
+  await clock.advance(workshop.startMs + workshop.stopMs);
+  t.match(failed.error?.message, 'no image', 'nothing is claimed');
+});
+
+test('B42 what runs and does not answer has failed, for all who wait, and is taken away', async (t) => {
+  const { clock, add, slots } = world(t, 1);
+  const { server, workshop } = add();
+  workshop.mute = new EngineError('refused', 'it speaks no MCP');
+  const leases = [watch(server.acquire(never)), watch(server.acquire(never))];
+  await clock.advance(workshop.startMs + workshop.stopMs);
+  for (const { error } of leases) t.match(error?.message, 'it speaks no MCP');
+  t.equal(workshop.seen, undefined);
+  t.equal(slots.taken, 0);
+  workshop.mute = undefined;
+  workshop.answerMs = 2 * minute;
+  const late = watch(server.acquire(never));
+  await clock.advance(minute + workshop.stopMs);
+  t.match(late.error, { trouble: 'timeout' }, 'the time for the start is one, for running and answering');
+  t.equal(workshop.seen, undefined);
+});
+
+test('B43 a client that goes while it is connected leaves it running for its idle time', async (t) => {
+  const { clock, add } = world(t);
+  const { server, workshop } = add({ strategy: 'pre-warmed' });
+  workshop.answerMs = minute / 2;
+  await clock.advance(workshop.startMs);
+  const hangUp = new AbortController();
+  const lease = watch(server.acquire(hangUp.signal));
+  await clock.advance(1_000);
+  hangUp.abort();
+  await clock.advance(minute);
+  t.ok(lease.error);
+  t.match(server.view, { state: 'running', isConnected: false, open: 0 });
 });
 
 test('B42 over the limit the longest idle one yields; if all are in use it is refused', async (t) => {

@@ -46,13 +46,13 @@ export function dockerRoutes(app: FastifyInstance, fleet: () => Fleet): void {
   });
 
   app.get('/containers', { schema: { response: { 200: containersAnswer } } }, async () => {
-    return { containers: [...fleet().servers.values()].map((server) => viewOf(server, fleet())) };
+    return { containers: [...fleet().servers.values()].map((server) => viewOf(server)) };
   });
 
   app.get<OneServer>(
     '/containers/:server',
     { schema: { params: serverParams, response: { 200: containerAnswer } } },
-    async ({ params }) => viewOf(serverOf(params.server), fleet()),
+    async ({ params }) => viewOf(serverOf(params.server)),
   );
 
   app.post<OneServer & { Body: { connect?: boolean } | null }>(
@@ -118,23 +118,21 @@ export function dockerRoutes(app: FastifyInstance, fleet: () => Fleet): void {
   );
 
   async function begin(server: Server<McpUpstream>, connect: boolean, reply: FastifyReply) {
-    const started = server.start(hangUpOf(reply));
-    if (connect) await started;
-    else void started.catch(() => {});
+    await server.start({ connect }, hangUpOf(reply));
     const { name, view } = server;
-    return { success: true, server: name, endpoint: view.endpoint ?? null, connected: view.state === 'running' };
+    return { success: true, server: name, endpoint: view.endpoint ?? null, connected: view.isConnected };
   }
 }
 
-function viewOf(server: Server<McpUpstream>, { sessions }: Fleet) {
-  const { name, strategy, state, endpoint, startedAtMs, stoppedAtMs, error } = server.view;
+function viewOf(server: Server<McpUpstream>) {
+  const { name, strategy, state, endpoint, isConnected, startedAtMs, stoppedAtMs, error } = server.view;
   const dateOf = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString());
   return {
     server: name,
     configured: true,
     containerState: state,
     endpoint: endpoint ?? null,
-    connected: sessions.count(name) > 0,
+    connected: isConnected,
     strategy,
     startedAt: dateOf(startedAtMs),
     stoppedAt: state === 'running' ? null : dateOf(stoppedAtMs),

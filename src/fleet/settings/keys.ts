@@ -102,7 +102,7 @@ export const serverKeys = {
     accepts: positiveDuration,
     default: '`docker.startTimeout`',
     ours: true,
-    effect: 'by then it serves, or the start has failed',
+    effect: 'by then it answers, or the start has failed',
   },
   stopTimeout: {
     accepts: duration,

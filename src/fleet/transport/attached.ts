@@ -10,13 +10,17 @@ export class AttachedTransport implements Transport {
   onmessage?: (message: JSONRPCMessage) => void;
   readonly #attachment: Attachment;
   readonly #buffer = new ReadBuffer();
+  #isStarted = false;
   #isClosed = false;
 
   constructor(attachment: Attachment) {
     this.#attachment = attachment;
   }
 
+  /** Once more: nothing. */
   async start(): Promise<void> {
+    if (this.#isStarted) return;
+    this.#isStarted = true;
     const { stdin, stdout, stderr } = this.#attachment;
     const end = () => void this.close();
     stdout.on('data', (chunk: Buffer) => this.#take(chunk)).on('end', end);

@@ -1,6 +1,7 @@
 /** A server that speaks streamable HTTP on a port of its container: requests are handed on as they are, streams as they flow. */
 import { Agent, request as ask, type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isInitializeRequest } from '@modelcontextprotocol/sdk/types.js';
 import type { Exchange, McpUpstream, SessionWatch } from './upstream.ts';
 
@@ -8,13 +9,34 @@ import type { Exchange, McpUpstream, SessionWatch } from './upstream.ts';
 const handedOn = ['accept', 'content-type', 'mcp-session-id', 'mcp-protocol-version', 'last-event-id', 'user-agent'];
 const handedBack = ['content-type', 'mcp-session-id', 'cache-control', 'allow', 'retry-after'];
 
+/** How long after a failed knock the next one comes. */
+const knockMs = 20;
+
 export class HttpUpstream implements McpUpstream {
   readonly endpoint: string;
+  readonly #stillRuns: (signal: AbortSignal) => Promise<void>;
   readonly #agent = new Agent({ keepAlive: true });
+  #isConnected = false;
 
-  /** @param endpoint the URL of MCP in the container */
-  constructor(endpoint: string) {
+  /**
+   * @param endpoint the URL of MCP in the container
+   * @param stillRuns asked after each knock that nobody answered; rejects if nobody will
+   */
+  constructor(endpoint: string, stillRuns: (signal: AbortSignal) => Promise<void>) {
     this.endpoint = endpoint;
+    this.#stillRuns = stillRuns;
+  }
+
+  get isConnected(): boolean {
+    return this.#isConnected;
+  }
+
+  async connect(signal: AbortSignal): Promise<void> {
+    while (!(await this.#knock(signal))) {
+      await this.#stillRuns(signal);
+      await sleep(knockMs, undefined, { signal });
+    }
+    this.#isConnected = true;
   }
 
   async handle({ request, response, body }: Exchange, watch: SessionWatch): Promise<void> {
@@ -45,6 +67,19 @@ export class HttpUpstream implements McpUpstream {
 
   close(): void {
     this.#agent.destroy();
+  }
+
+  /** Whether somebody speaks HTTP there; what is said does not matter, as MCP says much with 4xx. */
+  #knock(signal: AbortSignal): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const asked = ask(this.endpoint, { method: 'OPTIONS', agent: this.#agent, signal });
+      asked.on('response', (answer) => {
+        answer.resume();
+        resolve(true);
+      });
+      asked.on('error', (error) => (signal.aborted ? reject(error) : resolve(false)));
+      asked.end();
+    });
   }
 
   #ask(from: IncomingMessage, body: unknown, begun: (asked: ClientRequest) => void): Promise<IncomingMessage> {

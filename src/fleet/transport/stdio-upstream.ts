@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { isInitializeRequest, isJSONRPCRequest, type RequestId } from '@modelcontextprotocol/sdk/types.js';
 import type { Attachment } from '../engine.ts';
+import { orAborted } from '../or-aborted.ts';
 import { AttachedTransport } from './attached.ts';
 import { type Session, Switchboard } from './switchboard.ts';
 import type { Exchange, McpUpstream, SessionWatch } from './upstream.ts';
@@ -11,31 +12,39 @@ interface Client extends Session {
   readonly transport: StreamableHTTPServerTransport;
 }
 
-/**
- * Greets the server.
- * @param ended called when it is heard no more
- */
-export async function openStdio(
-  attachment: Attachment,
-  clientInfo: { readonly name: string; readonly version: string },
-  ended: () => void,
-): Promise<McpUpstream> {
-  const server = new AttachedTransport(attachment);
-  server.onclose = ended;
-  const board = new Switchboard(server);
-  await board.open(clientInfo);
-  return new StdioUpstream(server, board);
-}
-
-class StdioUpstream implements McpUpstream {
+export class StdioUpstream implements McpUpstream {
   readonly endpoint = 'stdio';
   readonly #server: AttachedTransport;
   readonly #board: Switchboard;
+  readonly #greet: () => Promise<void>;
   readonly #clients = new Map<string, Client>();
+  #greeted: Promise<void> | undefined;
+  #isConnected = false;
 
-  constructor(server: AttachedTransport, board: Switchboard) {
-    this.#server = server;
-    this.#board = board;
+  /** @param ended called when it is heard no more */
+  constructor(
+    attachment: Attachment,
+    clientInfo: { readonly name: string; readonly version: string },
+    ended: () => void,
+  ) {
+    this.#server = new AttachedTransport(attachment);
+    this.#server.onclose = ended;
+    this.#board = new Switchboard(this.#server);
+    // What it says before anybody greets it is not kept.
+    void this.#server.start();
+    this.#greet = () => this.#board.open(clientInfo);
+  }
+
+  get isConnected(): boolean {
+    return this.#isConnected;
+  }
+
+  /** It is greeted once; who waits for its answer may change. */
+  async connect(signal: AbortSignal): Promise<void> {
+    this.#greeted ??= this.#greet().then(() => {
+      this.#isConnected = true;
+    });
+    await orAborted(this.#greeted, signal);
   }
 
   async handle({ request, response, body }: Exchange, watch: SessionWatch): Promise<void> {

@@ -3,8 +3,9 @@ import { setMaxListeners } from 'node:events';
 import fc from 'fast-check';
 import { test } from 'tap';
 import { EngineError } from '../../src/fleet/engine.ts';
+import type { Change } from '../../src/fleet/life.ts';
 import { Schedule } from '../../src/fleet/schedule.ts';
-import { type Change, type Lease, Server, type ServerRules } from '../../src/fleet/server.ts';
+import { type Lease, Server, type ServerRules } from '../../src/fleet/server.ts';
 import { Slots } from '../../src/fleet/slots.ts';
 import { isKept, type Strategy, strategies } from '../../src/fleet/strategy.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -171,7 +172,7 @@ async function live(events: readonly { readonly atMs: number; readonly what: Hap
 }
 
 test('B41 B43 B45 a day of twenty servers', { timeout: 600_000 }, async (t) => {
-  const runs = Number(process.env['TANDEM_FLEET_DAYS'] ?? 10);
+  const runs = Number(process.env['TANDEM_FLEET_DAYS'] ?? 3);
   const seed = process.env['TANDEM_MODEL_SEED'];
   // A day is too long to be shrunk within anybody's patience: the seed tells the rest.
   await fc.assert(fc.asyncProperty(oneDay, live), {

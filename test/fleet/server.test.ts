@@ -2,8 +2,9 @@
 import { setMaxListeners } from 'node:events';
 import { type Test, test } from 'tap';
 import { EngineError } from '../../src/fleet/engine.ts';
+import type { Change } from '../../src/fleet/life.ts';
 import { Schedule } from '../../src/fleet/schedule.ts';
-import { type Change, ClosedError, type Lease, Server, type ServerRules } from '../../src/fleet/server.ts';
+import { ClosedError, type Lease, Server, type ServerRules } from '../../src/fleet/server.ts';
 import { LimitError, Slots } from '../../src/fleet/slots.ts';
 import { FakeClock, settle } from '../support/fake-clock.ts';
 import { FakeWorkshop } from './fake-workshop.ts';

@@ -111,7 +111,7 @@ function columnsOf(pair: Image['pair']): Column[] {
   ];
 }
 
-function whyNoEngine(): string | undefined {
+export function whyNoEngine(): string | undefined {
   const { status } = spawnSync('docker', ['version'], { stdio: 'ignore', timeout: 10_000 });
   return status === 0 ? undefined : 'no container engine answers `docker version`';
 }

@@ -1,6 +1,7 @@
 /** All measures, in the order of the goals. */
 import { containers } from './docker.ts';
 import { crash, stop } from './ends.ts';
+import { fleet } from './fleet.ts';
 import { health } from './health.ts';
 import { idle, memory } from './idle.ts';
 import { install } from './install.ts';
@@ -24,4 +25,5 @@ export const measures: readonly Measure[] = [
   orphans,
   containers,
   install,
+  fleet,
 ];

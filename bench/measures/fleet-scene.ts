@@ -1,0 +1,136 @@
+/** What the measures of the fleet need: an image with the bench's own server in it, fleets before it, and its peer. */
+import { execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Bench, freePort, now, type Started } from '../bench.ts';
+import { docker } from './container.ts';
+
+const root = join(import.meta.dirname, '../..');
+const patienceMs = 60_000;
+
+/** In a container, with `transport: http`. */
+export const serverPort = 3000;
+
+export interface FleetServer {
+  readonly name: string;
+  readonly transport: 'stdio' | 'http';
+  readonly [key: string]: unknown;
+}
+
+/** Everything that one run makes at the engine has its name. */
+export class Scene {
+  readonly name = `tandem-bench-fleet-${randomBytes(3).toString('hex')}`;
+  readonly image = `${this.name}:server`;
+  readonly #bench: Bench;
+  readonly #started: Started[] = [];
+
+  /** @throws Error if the image cannot be made */
+  constructor(bench: Bench) {
+    this.#bench = bench;
+    const context = join(bench.work, 'fleet-image');
+    mkdirSync(context, { recursive: true });
+    execFileSync('cc', ['-O2', '-static', '-o', join(context, 'server'), join(root, 'bench/fleet-server.c')]);
+    writeFileSync(join(context, 'Dockerfile'), 'FROM scratch\nCOPY server /server\nCMD ["/server", "stdio"]\n');
+    docker('build', '--quiet', `--tag=${this.image}`, context);
+  }
+
+  /** A server's name, which is this run's alone. */
+  nameOf(server: string): string {
+    return `${this.name}-${server}`;
+  }
+
+  /** The fleet as it is shipped, when it answers. */
+  async fleet(name: string, servers: readonly FleetServer[]): Promise<FleetProcess> {
+    const serverConfigs = Object.fromEntries(
+      servers.map(({ name: server, ...keys }) => {
+        const command = keys.transport === 'http' ? ['/server', 'http', String(serverPort)] : ['/server', 'stdio'];
+        return [this.nameOf(server), { image: this.image, command, ...keys }];
+      }),
+    );
+    const docker = {
+      enabled: true,
+      maxContainers: 100,
+      idleTimeout: '1h',
+      stopTimeout: '0s',
+      dockerConfig: { networkName: this.name, fleetName: this.nameOf(name) },
+      serverConfigs,
+    };
+    const [directory, port] = [this.#bench.directory(), await freePort()];
+    const config = join(directory, 'fleet.json');
+    writeFileSync(config, JSON.stringify({ docker }));
+    const words = [process.execPath, join(root, 'dist/tandem.cjs'), 'fleet', '--config', config, '--port', `${port}`];
+    const started = this.#begin(words, directory);
+    const url = `http://127.0.0.1:${port}`;
+    await untilOk(`${url}/health`);
+    return { started, url, mcp: (server) => `${url}/mcp/${this.nameOf(server)}` };
+  }
+
+  /** The same server behind supergateway: streamable HTTP with sessions, before `docker run`. @returns its URL */
+  async supergateway(): Promise<string> {
+    const program = join(root, 'node_modules/supergateway/dist/index.js');
+    const port = await freePort();
+    const options = ['--outputTransport', 'streamableHttp', '--stateful', '--healthEndpoint', '/healthz'];
+    const words = [process.execPath, program, '--stdio', this.runWords().join(' '), ...options];
+    this.#begin([...words, '--logLevel', 'none', '--port', `${port}`], this.#bench.directory());
+    await untilOk(`http://127.0.0.1:${port}/healthz`);
+    return `http://127.0.0.1:${port}/mcp`;
+  }
+
+  /** What a client of MCP has in its configuration if there is no fleet. */
+  runWords(): readonly string[] {
+    return ['docker', 'run', '--rm', '--interactive', '--network=none', `--label=${this.name}`, this.image];
+  }
+
+  /** @returns the process of `docker run`; its stdin and stdout are the server's */
+  run() {
+    const [file = '', ...words] = this.runWords();
+    return spawn(file, words, { stdio: ['pipe', 'pipe', 'ignore'] });
+  }
+
+  /** Nothing of it is left. */
+  async close(): Promise<void> {
+    await Promise.all(this.#started.map((started) => started.stop(0).catch(() => {})));
+    const left = docker('ps', '--all', '--quiet', `--filter=ancestor=${this.image}`).split('\n').filter(Boolean);
+    if (left.length > 0) docker('rm', '--force', '--volumes', ...left);
+    docker('network', 'rm', '--force', this.name);
+    docker('image', 'rm', '--force', this.image);
+  }
+
+  #begin(words: readonly string[], directory: string): Started {
+    const host = process.env['DOCKER_HOST'];
+    const environment = { ...(host !== undefined && { DOCKER_HOST: host }) };
+    const started = this.#bench.start({ words, environment }, directory);
+    this.#started.push(started);
+    return started;
+  }
+}
+
+export interface FleetProcess {
+  readonly started: Started;
+  readonly url: string;
+  /** Where a server is. */
+  mcp(server: string): string;
+}
+
+/** Asks the fleet's own API. @throws Error with what it said, unless that is a success */
+export async function api<T>(fleet: FleetProcess, method: string, path: string, body?: object): Promise<T> {
+  const sent =
+    body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+  const response = await fetch(`${fleet.url}/api/docker${path}`, { method, ...sent });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${method} ${path}: ${text}`);
+  return JSON.parse(text) as T;
+}
+
+async function untilOk(url: string): Promise<void> {
+  for (const deadline = now() + patienceMs; now() < deadline; await sleep(20)) {
+    const status = await fetch(url).then(
+      (response) => response.status,
+      () => 0,
+    );
+    if (status === 200) return;
+  }
+  throw new Error(`${url} did not answer with 200 within ${patienceMs / 1_000} s`);
+}

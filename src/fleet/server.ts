@@ -120,7 +120,11 @@ export class Server<U extends Upstream = Upstream> implements Owner {
   async acquire(signal: AbortSignal): Promise<Lease<U>> {
     if (!isOpenTo(this.#circumstances)) throw new ClosedError(`"${this.name}" is closed: ${this.#wish.reason}`);
     this.#demand.ask();
+    const { service } = this.#life;
+    // Nearly always; nobody else has to know.
+    if (service?.upstream.isConnected && !this.isLeaving) return this.#leaseOf(service);
     const wait = this.#enter();
+    this.ring();
     try {
       return this.#leaseOf(await this.#served(signal, isConnected));
     } finally {
@@ -140,6 +144,7 @@ export class Server<U extends Upstream = Upstream> implements Owner {
       return;
     }
     const wait = this.#enter();
+    this.ring();
     try {
       await this.#served(signal, isConnected);
       this.#demand.touch(this.#means.clock.now());
@@ -187,11 +192,12 @@ export class Server<U extends Upstream = Upstream> implements Owner {
 
   #enter(): { leave(wasServed: boolean): void } {
     const leave = this.#demand.enter();
-    this.ring();
+    // What is wanted changes with the first who comes and the last who goes.
+    if (this.#demand.open === 1) this.ring();
     return {
       leave: (wasServed) => {
         leave({ nowMs: this.#means.clock.now(), wasServed });
-        this.ring();
+        if (this.#demand.open === 0) this.ring();
       },
     };
   }

@@ -10,6 +10,9 @@ interface OneServer {
 }
 
 export function mcpRoute(app: FastifyInstance, fleet: () => Fleet): void {
+  // What is in a body is between client and server. No other type is taken: browsers send those to anybody, unasked.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.route<OneServer>({
     method: ['GET', 'POST', 'DELETE'],
     url: '/:server',
@@ -24,19 +27,27 @@ export function mcpRoute(app: FastifyInstance, fleet: () => Fleet): void {
         throw new ApiError('SESSION_NOT_FOUND', `"${name}" has no session of this id; begin a new one`);
       }
       if (id === undefined && request.method !== 'POST') throw new ApiError('BAD_REQUEST', 'Mcp-Session-Id is missing');
+      const body = request.body as Buffer | undefined;
+      // No server is started for what no server can read.
+      if (id === undefined && !isJson(body)) throw new ApiError('BAD_REQUEST', 'the body is no JSON');
       const lease = await server.acquire(hangUpOf(reply));
       const leave = id === undefined ? () => {} : sessions.enter(id);
       const watch: SessionWatch = {
         opened: (opened) => {
-          const kept = lease.again();
-          kept.lost.addEventListener('abort', () => sessions.finish(opened), { once: true });
-          sessions.begin(name, opened, { release: kept.release, expire: () => kept.upstream.forget(opened) });
+          const { lost, release, upstream } = lease.again();
+          const finish = () => sessions.finish(opened);
+          lost.addEventListener('abort', finish, { once: true });
+          const end = () => {
+            lost.removeEventListener('abort', finish);
+            release();
+          };
+          sessions.begin(name, opened, { release: end, expire: () => upstream.forget(opened) });
         },
         closed: (closed) => sessions.finish(closed),
       };
       try {
         reply.hijack();
-        await lease.upstream.handle({ request: request.raw, response: reply.raw, body: request.body }, watch);
+        await lease.upstream.handle({ request: request.raw, response: reply.raw, body }, watch);
       } catch (error) {
         answerLate(reply, error as Error);
       } finally {
@@ -46,6 +57,15 @@ export function mcpRoute(app: FastifyInstance, fleet: () => Fleet): void {
       return reply;
     },
   });
+}
+
+function isJson(body: Buffer | undefined): boolean {
+  try {
+    JSON.parse(String(body));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function sessionIdOf({ headers }: FastifyRequest): string | undefined {

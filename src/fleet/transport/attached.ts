@@ -1,15 +1,20 @@
 /** MCP over a container's stdin and stdout, as the SDK's transports are used. Lines on stderr are somebody else's. */
-import { ReadBuffer, serializeMessage } from '@modelcontextprotocol/sdk/shared/stdio.js';
+import { STDIO_DEFAULT_MAX_BUFFER_SIZE, serializeMessage } from '@modelcontextprotocol/sdk/shared/stdio.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js';
 import type { Attachment } from '../engine.ts';
+import { isMessage } from './messages.ts';
+
+const newline = 10;
 
 export class AttachedTransport implements Transport {
   onclose?: () => void;
   onerror?: (error: Error) => void;
   onmessage?: (message: JSONRPCMessage) => void;
   readonly #attachment: Attachment;
-  readonly #buffer = new ReadBuffer();
+  /** Of a line that is not over. */
+  #held: Buffer[] = [];
+  #heldBytes = 0;
   #isStarted = false;
   #isClosed = false;
 
@@ -44,28 +49,36 @@ export class AttachedTransport implements Transport {
     this.onclose?.();
   }
 
+  /** The SDK's own buffer copies all that it holds with each chunk of a long line. */
   #take(chunk: Buffer): void {
-    try {
-      this.#buffer.append(chunk);
-    } catch (error) {
-      // A line longer than the SDK takes: what came of it is lost, and with it somebody's answer.
-      this.onerror?.(error as Error);
-      void this.close();
-      return;
+    let from = 0;
+    for (let to = chunk.indexOf(newline); to !== -1; to = chunk.indexOf(newline, from)) {
+      const end = chunk.subarray(from, to);
+      from = to + 1;
+      const line = this.#held.length === 0 ? end : Buffer.concat([...this.#held, end]);
+      this.#held = [];
+      this.#heldBytes = 0;
+      this.#takeLine(line.toString());
     }
-    while (this.#takeLine()) {}
+    const rest = chunk.subarray(from);
+    if (rest.length === 0) return;
+    this.#held.push(rest);
+    this.#heldBytes += rest.length;
+    if (this.#heldBytes <= STDIO_DEFAULT_MAX_BUFFER_SIZE) return;
+    // A line longer than the SDK takes: what came of it is lost, and with it somebody's answer.
+    this.#held = [];
+    this.onerror?.(new Error(`a line of more than ${STDIO_DEFAULT_MAX_BUFFER_SIZE} bytes`));
+    void this.close();
   }
 
-  /** @returns false if there is no whole line */
-  #takeLine(): boolean {
+  #takeLine(line: string): void {
     try {
-      const message = this.#buffer.readMessage();
-      if (message === null) return false;
+      const message: unknown = JSON.parse(line);
+      if (!isMessage(message)) throw new Error('a line that is no JSON-RPC message');
       this.onmessage?.(message);
     } catch (error) {
       // No message, as of a server that greets people on stdout: it is left out.
       this.onerror?.(error as Error);
     }
-    return true;
   }
 }

@@ -1,8 +1,14 @@
 /** A server that speaks streamable HTTP on a port of its container: requests are handed on as they are, streams as they flow. */
-import { Agent, request as ask, type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
-import { pipeline } from 'node:stream/promises';
+import {
+  Agent,
+  request as ask,
+  type ClientRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type ServerResponse,
+} from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isInitializeRequest } from '@modelcontextprotocol/sdk/types.js';
 import type { Exchange, McpUpstream, SessionWatch } from './upstream.ts';
 
 /** What is MCP's or says what the body is. All else (cookies, the fleet's own token) ends here. */
@@ -16,6 +22,7 @@ export class HttpUpstream implements McpUpstream {
   readonly endpoint: string;
   readonly #stillRuns: (signal: AbortSignal) => Promise<void>;
   readonly #agent = new Agent({ keepAlive: true });
+  readonly #place: { readonly hostname: string; readonly port: string; readonly path: string };
   #isConnected = false;
 
   /**
@@ -24,6 +31,8 @@ export class HttpUpstream implements McpUpstream {
    */
   constructor(endpoint: string, stillRuns: (signal: AbortSignal) => Promise<void>) {
     this.endpoint = endpoint;
+    const { hostname, port, pathname, search } = new URL(endpoint);
+    this.#place = { hostname, port, path: pathname + search };
     this.#stillRuns = stillRuns;
   }
 
@@ -48,19 +57,18 @@ export class HttpUpstream implements McpUpstream {
       if (response.destroyed) return;
       throw answer;
     }
+    const { statusCode: status = 502, headers } = answer;
     const id = request.headers['mcp-session-id'];
-    const given = answer.headers['mcp-session-id'];
-    if (isInitializeRequest(body) && typeof given === 'string') watch.opened(given);
-    const isOver = answer.statusCode === 404 || (request.method === 'DELETE' && (answer.statusCode ?? 500) < 300);
+    const given = headers['mcp-session-id'];
+    // Nothing but the answer to a greeting names a session to somebody who has none.
+    if (id === undefined && typeof given === 'string' && status < 300) watch.opened(given);
+    const isOver = status === 404 || (request.method === 'DELETE' && status < 300);
     if (typeof id === 'string' && isOver) watch.closed(id);
-    response.writeHead(answer.statusCode ?? 502, only(answer.headers, handedBack));
-    // A stream's first event may be far away: the client is to know now that it has one.
-    response.flushHeaders();
-    await pipeline(answer, response).catch(() => response.destroy());
+    await handBack(answer, response);
   }
 
   forget(id: string): void {
-    const asked = ask(this.endpoint, { method: 'DELETE', headers: { 'mcp-session-id': id }, agent: this.#agent });
+    const asked = ask({ ...this.#place, method: 'DELETE', headers: { 'mcp-session-id': id }, agent: this.#agent });
     asked.on('response', (answer) => answer.resume()).on('error', () => {});
     asked.end();
   }
@@ -72,7 +80,7 @@ export class HttpUpstream implements McpUpstream {
   /** Whether somebody speaks HTTP there; what is said does not matter, as MCP says much with 4xx. */
   #knock(signal: AbortSignal): Promise<boolean> {
     return new Promise((resolve, reject) => {
-      const asked = ask(this.endpoint, { method: 'OPTIONS', agent: this.#agent, signal });
+      const asked = ask({ ...this.#place, method: 'OPTIONS', agent: this.#agent, signal });
       asked.on('response', (answer) => {
         answer.resume();
         resolve(true);
@@ -82,18 +90,45 @@ export class HttpUpstream implements McpUpstream {
     });
   }
 
-  #ask(from: IncomingMessage, body: unknown, begun: (asked: ClientRequest) => void): Promise<IncomingMessage> {
-    const text = body === undefined ? undefined : JSON.stringify(body);
-    const length = text === undefined ? {} : { 'content-length': Buffer.byteLength(text) };
-    const headers = { ...only(from.headers, handedOn), ...length };
+  #ask(
+    from: IncomingMessage,
+    body: Buffer | undefined,
+    begun: (asked: ClientRequest) => void,
+  ): Promise<IncomingMessage> {
+    const headers = only(from.headers, handedOn);
+    if (body !== undefined) headers['content-length'] = String(body.length);
     return new Promise((resolve, reject) => {
-      const asked = ask(this.endpoint, { method: from.method ?? 'GET', headers, agent: this.#agent });
+      const asked = ask({ ...this.#place, method: from.method ?? 'GET', headers, agent: this.#agent });
       asked.on('response', resolve).on('error', reject);
       begun(asked);
-      asked.end(text);
+      asked.end(body);
     });
   }
 }
 
-const only = (headers: IncomingHttpHeaders, names: readonly string[]): IncomingHttpHeaders =>
-  Object.fromEntries(names.flatMap((name) => (headers[name] === undefined ? [] : [[name, headers[name]]])));
+/** Until all of it is there, or one of the two has gone. */
+function handBack(answer: IncomingMessage, response: ServerResponse): Promise<void> {
+  const headers: OutgoingHttpHeaders = only(answer.headers, handedBack);
+  const length = Number(answer.headers['content-length'] ?? Number.NaN);
+  if (!Number.isNaN(length)) headers['content-length'] = length;
+  response.writeHead(answer.statusCode ?? 502, headers);
+  // With the first of the body in one write; but a stream's first event may be far away, and the client is to know that it has one.
+  const soon = setImmediate(() => response.flushHeaders());
+  return new Promise((resolve) => {
+    response.once('close', () => {
+      clearImmediate(soon);
+      resolve();
+    });
+    answer.once('close', () => {
+      if (!answer.complete) response.destroy();
+    });
+    answer.on('error', () => response.destroy());
+    answer.pipe(response);
+  });
+}
+
+function only(headers: IncomingHttpHeaders, names: readonly string[]): IncomingHttpHeaders {
+  const some: IncomingHttpHeaders = {};
+  for (const name of names) if (headers[name] !== undefined) some[name] = headers[name];
+  return some;
+}

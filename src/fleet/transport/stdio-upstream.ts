@@ -1,16 +1,27 @@
-/** A server on stdin and stdout, seen as streamable HTTP: the SDK's transport a session, and a switchboard behind all of them. */
+/**
+ * A server on stdin and stdout, seen as streamable HTTP: the SDK's transport a session, and a switchboard behind all of them.
+ * Sessions, their streams, and whatever is out of the ordinary are the SDK's; a plain request in a session is answered
+ * by itself (`answer.ts`), without the web's streams that the SDK's transport goes through.
+ */
 import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
-import { isInitializeRequest, isJSONRPCRequest, type RequestId } from '@modelcontextprotocol/sdk/types.js';
+import { type JSONRPCRequest, type RequestId, SUPPORTED_PROTOCOL_VERSIONS } from '@modelcontextprotocol/sdk/types.js';
 import type { Attachment } from '../engine.ts';
 import { orAborted } from '../or-aborted.ts';
+import { Answer } from './answer.ts';
 import { AttachedTransport } from './attached.ts';
+import { isCall } from './messages.ts';
 import { type Session, Switchboard } from './switchboard.ts';
 import type { Exchange, McpUpstream, SessionWatch } from './upstream.ts';
 
 interface Client extends Session {
   readonly transport: StreamableHTTPServerTransport;
+  /** Of the requests that are not answered by the transport. */
+  readonly answers: Map<RequestId, Answer>;
 }
+
+const parseError = { jsonrpc: '2.0', error: { code: -32_700, message: 'Parse error: Invalid JSON' }, id: null };
 
 export class StdioUpstream implements McpUpstream {
   readonly endpoint = 'stdio';
@@ -48,17 +59,26 @@ export class StdioUpstream implements McpUpstream {
   }
 
   async handle({ request, response, body }: Exchange, watch: SessionWatch): Promise<void> {
+    const message = messageIn(body);
+    if (message === unreadable) {
+      response.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify(parseError));
+      return;
+    }
     const id = request.headers['mcp-session-id'];
     const known = typeof id === 'string' ? this.#clients.get(id) : undefined;
+    if (known && isCall(message) && isOrdinary(request) && !known.answers.has(message.id)) {
+      await this.#answer(known, message, response);
+      return;
+    }
     const client = known ?? (await this.#welcome(watch));
     const over = new Promise<void>((resolve) => {
       response.once('close', () => {
-        if (!response.writableFinished) this.#abandon(client, body);
+        if (!response.writableFinished) this.#abandon(client, message);
         resolve();
       });
     });
     // What is no greeting and has no session is refused by the transport itself.
-    await client.transport.handleRequest(request, response, body);
+    await client.transport.handleRequest(request, response, message);
     await over;
     if (!known && !client.transport.sessionId) await client.transport.close();
   }
@@ -72,6 +92,18 @@ export class StdioUpstream implements McpUpstream {
     void this.#server.close();
   }
 
+  #answer(client: Client, message: JSONRPCRequest, response: ServerResponse): Promise<void> {
+    client.answers.set(message.id, new Answer(response, client.transport.sessionId ?? ''));
+    return new Promise((resolve) => {
+      response.once('close', () => {
+        if (!response.writableFinished) this.#board.abandon(client, message.id);
+        client.answers.delete(message.id);
+        resolve();
+      });
+      this.#board.receive(client, message);
+    });
+  }
+
   async #welcome({ opened, closed }: SessionWatch): Promise<Client> {
     const transport = new StreamableHTTPServerTransport({
       sessionIdGenerator: () => randomUUID(),
@@ -81,9 +113,17 @@ export class StdioUpstream implements McpUpstream {
         opened(id);
       },
     });
+    const answers = new Map<RequestId, Answer>();
     const client: Client = {
       transport,
+      answers,
       send: (message, relatedRequestId) => {
+        const answer = relatedRequestId === undefined ? undefined : answers.get(relatedRequestId);
+        if (answer) {
+          if ('method' in message) answer.tell(message);
+          else answer.end(message);
+          return;
+        }
         const options = relatedRequestId === undefined ? {} : { relatedRequestId };
         // Nobody is there to take it: the client has hung up, or has no stream open.
         transport.send(message, options).catch(() => {});
@@ -92,6 +132,7 @@ export class StdioUpstream implements McpUpstream {
     transport.onmessage = (message) => this.#board.receive(client, message);
     transport.onclose = () => {
       this.#board.leave(client);
+      for (const answer of answers.values()) answer.abort();
       const { sessionId } = transport;
       if (sessionId === undefined || !this.#clients.delete(sessionId)) return;
       closed(sessionId);
@@ -101,12 +142,26 @@ export class StdioUpstream implements McpUpstream {
   }
 
   /** Whoever hangs up on a request does not want its answer. */
-  #abandon(client: Client, body: unknown): void {
-    for (const id of requestsIn(body)) this.#board.abandon(client, id);
+  #abandon(client: Client, message: unknown): void {
+    const messages: unknown[] = Array.isArray(message) ? message : [message];
+    for (const one of messages) if (isCall(one)) this.#board.abandon(client, one.id);
   }
 }
 
-function requestsIn(body: unknown): RequestId[] {
-  const messages: unknown[] = Array.isArray(body) ? body : [body];
-  return messages.flatMap((one) => (isJSONRPCRequest(one) && !isInitializeRequest(one) ? [one.id] : []));
+/** A request's headers are as every client's are; what is not is refused by the SDK's transport, in its own words. */
+function isOrdinary({ headers, method }: IncomingMessage): boolean {
+  const { accept = '', 'mcp-protocol-version': version = '2025-03-26' } = headers;
+  if (method !== 'POST' || typeof version !== 'string' || !SUPPORTED_PROTOCOL_VERSIONS.includes(version)) return false;
+  return accept.includes('application/json') && accept.includes('text/event-stream');
+}
+
+const unreadable = Symbol('no JSON');
+
+function messageIn(body: Buffer | undefined): unknown {
+  if (body === undefined) return undefined;
+  try {
+    return JSON.parse(body.toString());
+  } catch {
+    return unreadable;
+  }
 }

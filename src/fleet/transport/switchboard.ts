@@ -7,14 +7,11 @@
  */
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import {
-  isInitializeRequest,
-  isJSONRPCErrorResponse,
-  isJSONRPCNotification,
-  isJSONRPCRequest,
-  isJSONRPCResultResponse,
+  type JSONRPCErrorResponse,
   type JSONRPCMessage,
   type JSONRPCNotification,
   type JSONRPCRequest,
+  type JSONRPCResultResponse,
   LATEST_PROTOCOL_VERSION,
   type RequestId,
   type Result,
@@ -101,8 +98,8 @@ export class Switchboard {
 
   /** From a client. */
   receive(session: Session, message: JSONRPCMessage): void {
-    if (isJSONRPCRequest(message)) this.#request(session, message);
-    else if (isJSONRPCNotification(message)) this.#notification(session, message);
+    if (isRequest(message)) this.#request(session, message);
+    else if (isNotification(message)) this.#notification(session, message);
     // Answers are to questions that nobody asked.
   }
 
@@ -118,7 +115,7 @@ export class Switchboard {
 
   #request(session: Session, message: JSONRPCRequest): void {
     const { id, method, params } = message;
-    if (isInitializeRequest(message)) {
+    if (method === 'initialize') {
       session.send({ jsonrpc: '2.0', id, result: this.#greeting ?? {} }, id);
       return;
     }
@@ -156,12 +153,12 @@ export class Switchboard {
   }
 
   #fromServer(message: JSONRPCMessage): void {
-    if (isJSONRPCRequest(message)) this.#question(message);
-    else if (isJSONRPCNotification(message)) this.#announce(message);
+    if (isRequest(message)) this.#question(message);
+    else if (isNotification(message)) this.#announce(message);
     else if (message.id === 0) this.#greeted?.(greetingOf(message));
     else if (message.id === undefined) return;
-    else if (isJSONRPCResultResponse(message)) this.#answer(message.id, { result: message.result });
-    else if (isJSONRPCErrorResponse(message)) this.#answer(message.id, { error: message.error });
+    else if (isResult(message)) this.#answer(message.id, { result: message.result });
+    else this.#answer(message.id, { error: message.error });
   }
 
   #answer(number: RequestId, body: { result: Result } | { error: { code: number; message: string; data?: unknown } }) {
@@ -228,7 +225,12 @@ export class Switchboard {
   }
 }
 
-function greetingOf(message: JSONRPCMessage): Result | Error {
-  if (isJSONRPCResultResponse(message)) return message.result;
-  return new Error(isJSONRPCErrorResponse(message) ? message.error.message : 'the server did not answer "initialize"');
+// Transports take nothing but messages: what is left to ask is which.
+const isRequest = (message: JSONRPCMessage): message is JSONRPCRequest => 'method' in message && 'id' in message;
+const isNotification = (message: JSONRPCMessage): message is JSONRPCNotification =>
+  'method' in message && !('id' in message);
+const isResult = (message: JSONRPCMessage): message is JSONRPCResultResponse => 'result' in message;
+
+function greetingOf(message: JSONRPCResultResponse | JSONRPCErrorResponse): Result | Error {
+  return isResult(message) ? message.result : new Error(message.error.message);
 }

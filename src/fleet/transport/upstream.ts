@@ -6,8 +6,8 @@ import type { Upstream } from '../workshop.ts';
 export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  /** The JSON of a POST, parsed; absent: there is none. */
-  readonly body: unknown;
+  /** The body of a POST, as it came; absent: there is none. */
+  readonly body: Buffer | undefined;
 }
 
 /** Told when a session begins and ends. */

@@ -1,5 +1,5 @@
 /** Docker's Engine API, or Podman's of the same shape, behind the fleet's small interface. */
-import { PassThrough } from 'node:stream';
+import { type Duplex, PassThrough } from 'node:stream';
 import Docker from 'dockerode';
 import {
   type Attachment,
@@ -95,7 +95,7 @@ export class DockerEngine implements ContainerEngine {
       stderr.end();
     };
     stream.on('end', end).on('close', end).on('error', end);
-    return { stdin: stream, stdout, stderr, close: () => stream.end() };
+    return { stdin: stream as Duplex, stdout, stderr, close: () => stream.end() };
   }
 
   async *events(

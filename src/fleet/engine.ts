@@ -1,4 +1,5 @@
 /** What the fleet asks of a container engine: small enough that another engine can stand behind it. */
+import type { Writable } from 'node:stream';
 
 /** A container, as the fleet wants it. Everything that is not said is forbidden to it. */
 export interface ContainerSpec {
@@ -88,7 +89,7 @@ export interface PullProgress {
 
 /** The two directions of a container's stdin and stdout, and its stderr. */
 export interface Attachment {
-  readonly stdin: NodeJS.WritableStream;
+  readonly stdin: Writable;
   readonly stdout: NodeJS.ReadableStream;
   readonly stderr: NodeJS.ReadableStream;
   close(): void;

@@ -15,6 +15,7 @@ export class AttachedTransport implements Transport {
   /** Of a line that is not over. */
   #held: Buffer[] = [];
   #heldBytes = 0;
+  #isGathering = false;
   #isStarted = false;
   #isClosed = false;
 
@@ -38,7 +39,20 @@ export class AttachedTransport implements Transport {
   send(message: JSONRPCMessage): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) return reject(new Error('the server is gone'));
+      this.#gather();
       this.#attachment.stdin.write(serializeMessage(message), (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  /** What many clients ask in one turn of the event loop goes to the engine in one write. */
+  #gather(): void {
+    const { stdin } = this.#attachment;
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    stdin.cork();
+    setImmediate(() => {
+      this.#isGathering = false;
+      stdin.uncork();
     });
   }
 

@@ -119,9 +119,7 @@ function handBack(answer: IncomingMessage, response: ServerResponse): Promise<vo
       clearImmediate(soon);
       resolve();
     });
-    answer.once('close', () => {
-      if (!answer.complete) response.destroy();
-    });
+    // A stream that broke off is not to look like one that ended.
     answer.on('error', () => response.destroy());
     answer.pipe(response);
   });

@@ -3,9 +3,11 @@ import { once } from 'node:events';
 import { request as ask, createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { PassThrough } from 'node:stream';
+import { LATEST_PROTOCOL_VERSION } from '@modelcontextprotocol/sdk/types.js';
 import { type Test, test } from 'tap';
 import { AttachedTransport } from '../../src/fleet/transport/attached.ts';
 import { HttpUpstream } from '../../src/fleet/transport/http-upstream.ts';
+import { latestProtocolVersion } from '../../src/fleet/transport/sdk.ts';
 import { StdioUpstream } from '../../src/fleet/transport/stdio-upstream.ts';
 import type { McpUpstream } from '../../src/fleet/transport/upstream.ts';
 import { until } from '../support/until.ts';
@@ -208,6 +210,10 @@ test('B43 stdio: a batch, as old clients send it, is the SDK’s to answer', asy
   const text = await textOf(answer);
   t.match(text, /"id":1/);
   t.match(text, /"id":2/);
+});
+
+test('the revision of MCP that servers are greeted with is the newest that the SDK knows', async (t) => {
+  t.equal(latestProtocolVersion, LATEST_PROTOCOL_VERSION);
 });
 
 test('B43 a line without an end is not kept for ever', async (t) => {

@@ -1,11 +1,12 @@
 /** MCP over a container's stdin and stdout, as the SDK's transports are used. Lines on stderr are somebody else's. */
-import { STDIO_DEFAULT_MAX_BUFFER_SIZE, serializeMessage } from '@modelcontextprotocol/sdk/shared/stdio.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js';
 import type { Attachment } from '../engine.ts';
 import { isMessage } from './messages.ts';
 
 const newline = 10;
+/** As the SDK has it. */
+const longestLineBytes = 10 * 1024 * 1024;
 
 export class AttachedTransport implements Transport {
   onclose?: () => void;
@@ -40,7 +41,7 @@ export class AttachedTransport implements Transport {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) return reject(new Error('the server is gone'));
       this.#gather();
-      this.#attachment.stdin.write(serializeMessage(message), (error) => (error ? reject(error) : resolve()));
+      this.#attachment.stdin.write(`${JSON.stringify(message)}\n`, (error) => (error ? reject(error) : resolve()));
     });
   }
 
@@ -78,10 +79,10 @@ export class AttachedTransport implements Transport {
     if (rest.length === 0) return;
     this.#held.push(rest);
     this.#heldBytes += rest.length;
-    if (this.#heldBytes <= STDIO_DEFAULT_MAX_BUFFER_SIZE) return;
+    if (this.#heldBytes <= longestLineBytes) return;
     // A line longer than the SDK takes: what came of it is lost, and with it somebody's answer.
     this.#held = [];
-    this.onerror?.(new Error(`a line of more than ${STDIO_DEFAULT_MAX_BUFFER_SIZE} bytes`));
+    this.onerror?.(new Error(`a line of more than ${longestLineBytes} bytes`));
     void this.close();
   }
 

@@ -5,18 +5,21 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
-import { type JSONRPCRequest, type RequestId, SUPPORTED_PROTOCOL_VERSIONS } from '@modelcontextprotocol/sdk/types.js';
+import type { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
+import type { JSONRPCRequest, RequestId } from '@modelcontextprotocol/sdk/types.js';
 import type { Attachment } from '../engine.ts';
 import { orAborted } from '../or-aborted.ts';
 import { Answer } from './answer.ts';
 import { AttachedTransport } from './attached.ts';
 import { isCall } from './messages.ts';
+import { loadSdk } from './sdk.ts';
 import { type Session, Switchboard } from './switchboard.ts';
 import type { Exchange, McpUpstream, SessionWatch } from './upstream.ts';
 
 interface Client extends Session {
   readonly transport: StreamableHTTPServerTransport;
+  /** Those that the SDK knows. */
+  readonly protocolVersions: readonly string[];
   /** Of the requests that are not answered by the transport. */
   readonly answers: Map<RequestId, Answer>;
 }
@@ -52,6 +55,8 @@ export class StdioUpstream implements McpUpstream {
 
   /** It is greeted once; who waits for its answer may change. */
   async connect(signal: AbortSignal): Promise<void> {
+    // While the server thinks about its greeting.
+    if (!this.#greeted) setImmediate(() => void loadSdk());
     this.#greeted ??= this.#greet().then(() => {
       this.#isConnected = true;
     });
@@ -66,7 +71,7 @@ export class StdioUpstream implements McpUpstream {
     }
     const id = request.headers['mcp-session-id'];
     const known = typeof id === 'string' ? this.#clients.get(id) : undefined;
-    if (known && isCall(message) && isOrdinary(request) && !known.answers.has(message.id)) {
+    if (known && isCall(message) && isOrdinary(request, known.protocolVersions) && !known.answers.has(message.id)) {
       await this.#answer(known, message, response);
       return;
     }
@@ -105,6 +110,7 @@ export class StdioUpstream implements McpUpstream {
   }
 
   async #welcome({ opened, closed }: SessionWatch): Promise<Client> {
+    const { StreamableHTTPServerTransport, protocolVersions } = await loadSdk();
     const transport = new StreamableHTTPServerTransport({
       sessionIdGenerator: () => randomUUID(),
       onsessioninitialized: (id) => {
@@ -116,6 +122,7 @@ export class StdioUpstream implements McpUpstream {
     const answers = new Map<RequestId, Answer>();
     const client: Client = {
       transport,
+      protocolVersions,
       answers,
       send: (message, relatedRequestId) => {
         const answer = relatedRequestId === undefined ? undefined : answers.get(relatedRequestId);
@@ -149,9 +156,9 @@ export class StdioUpstream implements McpUpstream {
 }
 
 /** A request's headers are as every client's are; what is not is refused by the SDK's transport, in its own words. */
-function isOrdinary({ headers, method }: IncomingMessage): boolean {
+function isOrdinary({ headers, method }: IncomingMessage, versions: readonly string[]): boolean {
   const { accept = '', 'mcp-protocol-version': version = '2025-03-26' } = headers;
-  if (method !== 'POST' || typeof version !== 'string' || !SUPPORTED_PROTOCOL_VERSIONS.includes(version)) return false;
+  if (method !== 'POST' || typeof version !== 'string' || !versions.includes(version)) return false;
   return accept.includes('application/json') && accept.includes('text/event-stream');
 }
 

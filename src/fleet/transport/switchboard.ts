@@ -6,16 +6,16 @@
  * the server's could be meant for any client. Each client's greeting is answered with what the server said to ours.
  */
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
-import {
-  type JSONRPCErrorResponse,
-  type JSONRPCMessage,
-  type JSONRPCNotification,
-  type JSONRPCRequest,
-  type JSONRPCResultResponse,
-  LATEST_PROTOCOL_VERSION,
-  type RequestId,
-  type Result,
+import type {
+  JSONRPCErrorResponse,
+  JSONRPCMessage,
+  JSONRPCNotification,
+  JSONRPCRequest,
+  JSONRPCResultResponse,
+  RequestId,
+  Result,
 } from '@modelcontextprotocol/sdk/types.js';
+import { latestProtocolVersion } from './sdk.ts';
 
 type Token = string | number;
 
@@ -66,7 +66,7 @@ export class Switchboard {
       closed?.();
     };
     await this.#server.start();
-    const params = { protocolVersion: LATEST_PROTOCOL_VERSION, capabilities: {}, clientInfo: { ...clientInfo } };
+    const params = { protocolVersion: latestProtocolVersion, capabilities: {}, clientInfo: { ...clientInfo } };
     await this.#server.send({ jsonrpc: '2.0', id: 0, method: 'initialize', params });
     const result = await answered;
     if (result instanceof Error) throw result;

@@ -18,7 +18,7 @@ import { type Result, resultOf, resultsDirectory } from './result.ts';
 const tries = 3;
 const rounds = 5;
 /** They need minutes or a container engine, and other tests see to what they are about. */
-const unguarded = new Set(['idle', 'docker', 'install', 'many', 'orphans']);
+const unguarded = new Set(['idle', 'docker', 'install', 'many', 'orphans', 'fleet']);
 
 function keptResults(): Map<string, Result> {
   const names = existsSync(resultsDirectory)

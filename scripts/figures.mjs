@@ -1,5 +1,5 @@
 /**
- * `npm run figures`: writes the figures kept in bench/results into docs/performance.md and README.md, so that no document
+ * `npm run figures`: writes the figures kept in bench/results into docs/performance.md, docs/fleet.md and README.md, so that no document
  * can say what was not measured. Between `<!-- figures NAME -->` and `<!-- /figures -->` comes the table of that measure;
  * `<!-- figures -->` is a table of all goals, `<!-- figures peers -->` the versions and the machine. `--check` writes nothing and ends with 1 if a document says something else.
  */
@@ -70,7 +70,7 @@ function figuresOf(name) {
   return result ? tableOf(result) : `Not measured yet: \`npm run bench -- ${name}\`.\n`;
 }
 
-for (const document of ['README.md', 'docs/performance.md']) {
+for (const document of ['README.md', 'docs/performance.md', 'docs/fleet.md']) {
   const path = join(root, document);
   if (!existsSync(path)) continue;
   const text = readFileSync(path, 'utf8');

@@ -1,6 +1,6 @@
 /**
- * The SDK, loaded when the first client of a server on stdio is on its way: with its schemas and the web's streams it takes
- * 100 ms and 18 MB, which a fleet without such clients does not spend.
+ * The SDK, loaded for the first client of a server on stdio, who waits for it: with its schemas and the web's streams it
+ * takes some 100 ms and 18 MB, which a fleet without such clients does not spend.
  */
 
 /** What the SDK calls LATEST_PROTOCOL_VERSION: the fleet greets servers with it. */

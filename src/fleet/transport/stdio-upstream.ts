@@ -55,8 +55,6 @@ export class StdioUpstream implements McpUpstream {
 
   /** It is greeted once; who waits for its answer may change. */
   async connect(signal: AbortSignal): Promise<void> {
-    // While the server thinks about its greeting.
-    if (!this.#greeted) setImmediate(() => void loadSdk());
     this.#greeted ??= this.#greet().then(() => {
       this.#isConnected = true;
     });

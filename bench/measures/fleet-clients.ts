@@ -73,10 +73,10 @@ export interface Lines {
   close(): void;
 }
 
-export const linesOf = ({ stdin, stdout, kill }: ChildProcess, child: ChildProcess): Lines => ({
-  write: (line) => void stdin?.write(line),
-  onText: (take) => void stdout?.setEncoding('utf8').on('data', take),
-  close: () => void kill.call(child),
+export const linesOf = (child: ChildProcess): Lines => ({
+  write: (line) => void child.stdin?.write(line),
+  onText: (take) => void child.stdout?.setEncoding('utf8').on('data', take),
+  close: () => void child.kill(),
 });
 
 /** A session over lines; answers find their calls by number, so that many can be under way. */

@@ -4,17 +4,23 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { buildSync } from 'esbuild';
 import { type Bench, freePort, now, type Started } from '../bench.ts';
 import { docker } from './container.ts';
 
 const root = join(import.meta.dirname, '../..');
 const patienceMs = 60_000;
+/** For what the bundle holds of CommonJS. */
+const requireForEsm = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
 
 /** In a container, with `transport: http`. */
 export const serverPort = 3000;
 
+export type Kind = 'quick' | 'sdk';
+
 export interface FleetServer {
   readonly name: string;
+  readonly kind: Kind;
   readonly transport: 'stdio' | 'http';
   readonly [key: string]: unknown;
 }
@@ -22,18 +28,28 @@ export interface FleetServer {
 /** Everything that one run makes at the engine has its name. */
 export class Scene {
   readonly name = `tandem-bench-fleet-${randomBytes(3).toString('hex')}`;
-  readonly image = `${this.name}:server`;
+  /** By kind of server: one in C that answers at once, and one as people write them, with the SDK in Node. */
+  readonly images = { quick: `${this.name}:quick`, sdk: `${this.name}:sdk` };
   readonly #bench: Bench;
   readonly #started: Started[] = [];
 
   /** @throws Error if the image cannot be made */
   constructor(bench: Bench) {
     this.#bench = bench;
-    const context = join(bench.work, 'fleet-image');
+    const context = join(bench.work, 'fleet-images');
     mkdirSync(context, { recursive: true });
     execFileSync('cc', ['-O2', '-static', '-o', join(context, 'server'), join(root, 'bench/fleet-server.c')]);
-    writeFileSync(join(context, 'Dockerfile'), 'FROM scratch\nCOPY server /server\nCMD ["/server", "stdio"]\n');
-    docker('build', '--quiet', `--tag=${this.image}`, context);
+    const options = { bundle: true, platform: 'node', format: 'esm', logLevel: 'error' } as const;
+    const from = join(root, 'bench/fleet-sdk-server.mjs');
+    buildSync({ ...options, entryPoints: [from], outfile: join(context, 'server.mjs'), banner: { js: requireForEsm } });
+    const stages = [
+      'FROM node:26-bookworm-slim AS sdk\nCOPY server.mjs /\nUSER node\nENTRYPOINT ["node", "/server.mjs"]\n',
+      'FROM scratch AS quick\nCOPY server /\nENTRYPOINT ["/server"]\n',
+    ];
+    writeFileSync(join(context, 'Dockerfile'), stages.join(''));
+    for (const [kind, image] of Object.entries(this.images)) {
+      docker('build', '--quiet', `--target=${kind}`, `--tag=${image}`, context);
+    }
   }
 
   /** A server's name, which is this run's alone. */
@@ -44,9 +60,9 @@ export class Scene {
   /** The fleet as it is shipped, when it answers. */
   async fleet(name: string, servers: readonly FleetServer[]): Promise<FleetProcess> {
     const serverConfigs = Object.fromEntries(
-      servers.map(({ name: server, ...keys }) => {
-        const command = keys.transport === 'http' ? ['/server', 'http', String(serverPort)] : ['/server', 'stdio'];
-        return [this.nameOf(server), { image: this.image, command, ...keys }];
+      servers.map(({ name: server, kind, ...keys }) => {
+        const command = keys.transport === 'http' ? ['http', String(serverPort)] : ['stdio'];
+        return [this.nameOf(server), { image: this.images[kind], command, ...keys }];
       }),
     );
     const docker = {
@@ -67,35 +83,37 @@ export class Scene {
     return { started, url, mcp: (server) => `${url}/mcp/${this.nameOf(server)}` };
   }
 
-  /** The same server behind supergateway: streamable HTTP with sessions, before `docker run`. @returns its URL */
-  async supergateway(): Promise<string> {
+  /** A server behind supergateway: streamable HTTP with sessions, before `docker run`. @returns its URL */
+  async supergateway(kind: Kind): Promise<string> {
     const program = join(root, 'node_modules/supergateway/dist/index.js');
     const port = await freePort();
     const options = ['--outputTransport', 'streamableHttp', '--stateful', '--healthEndpoint', '/healthz'];
-    const words = [process.execPath, program, '--stdio', this.runWords().join(' '), ...options];
+    const words = [process.execPath, program, '--stdio', this.runWords(kind).join(' '), ...options];
     this.#begin([...words, '--logLevel', 'none', '--port', `${port}`], this.#bench.directory());
     await untilOk(`http://127.0.0.1:${port}/healthz`);
     return `http://127.0.0.1:${port}/mcp`;
   }
 
   /** What a client of MCP has in its configuration if there is no fleet. */
-  runWords(): readonly string[] {
-    return ['docker', 'run', '--rm', '--interactive', '--network=none', `--label=${this.name}`, this.image];
+  runWords(kind: Kind): readonly string[] {
+    return ['docker', 'run', '--rm', '--interactive', '--network=none', this.images[kind], 'stdio'];
   }
 
   /** @returns the process of `docker run`; its stdin and stdout are the server's */
-  run() {
-    const [file = '', ...words] = this.runWords();
+  run(kind: Kind) {
+    const [file = '', ...words] = this.runWords(kind);
     return spawn(file, words, { stdio: ['pipe', 'pipe', 'ignore'] });
   }
 
   /** Nothing of it is left. */
   async close(): Promise<void> {
     await Promise.all(this.#started.map((started) => started.stop(0).catch(() => {})));
-    const left = docker('ps', '--all', '--quiet', `--filter=ancestor=${this.image}`).split('\n').filter(Boolean);
-    if (left.length > 0) docker('rm', '--force', '--volumes', ...left);
+    const images = Object.values(this.images);
+    const left = images.map((image) => docker('ps', '--all', '--quiet', `--filter=ancestor=${image}`));
+    const containers = left.flatMap((ids) => ids.split('\n').filter(Boolean));
+    if (containers.length > 0) docker('rm', '--force', '--volumes', ...containers);
     docker('network', 'rm', '--force', this.name);
-    docker('image', 'rm', '--force', this.image);
+    docker('image', 'rm', '--force', ...images);
   }
 
   #begin(words: readonly string[], directory: string): Started {

@@ -3,39 +3,46 @@
  * and what the fleet takes with no servers and with fifty. The server answers at once (`fleet-server.c`), so that what is
  * measured is all before it.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { type Bench, now, type Started } from '../bench.ts';
+import { type Bench, now } from '../bench.ts';
 import type { Case, Figures } from '../interleave.ts';
-import { usageOf } from '../processes.ts';
 import { whyNoEngine } from './docker.ts';
 import { type Client, callRate, linesOf, medianCallMs, openHttp, openLines } from './fleet-clients.ts';
 import { lifeWithoutFleet, recipeOf } from './fleet-engine.ts';
-import { api, type FleetProcess, Scene, serverPort } from './fleet-scene.ts';
+import { atRest } from './fleet-rest.ts';
+import { api, type FleetProcess, type Kind, Scene, serverPort } from './fleet-scene.ts';
 import type { Measure, Row } from './measure.ts';
 import { rowsOf } from './rows.ts';
 
-const calls = 200;
+const calls = 100;
 const clients = 16;
-const rateMs = 500;
-const many = 50;
-const restMs = 10_000;
-const looks = 10;
+const rateMs = 400;
 
 const names = {
   http: 'tandem, http',
   stdio: 'tandem, stdio',
+  sdkHttp: 'tandem, http, SDK server',
+  sdkStdio: 'tandem, stdio, SDK server',
   directHttp: 'direct, http',
   directStdio: 'direct, docker run -i',
+  directSdkHttp: 'direct, http, SDK server',
+  directSdkStdio: 'direct, docker run -i, SDK server',
   peer: 'supergateway, docker run -i',
   engineHttp: 'the engine, http',
   engineStdio: 'the engine, stdio',
-  none: 'tandem, no servers',
-  many: `tandem, ${many} stdio servers`,
-  node: 'idle node',
 } as const;
 
+const coldOf = (name: string) => `${name} cold`;
+
 /** Whose figures are compared with whose, round by round. */
-const bases = { [names.http]: names.directHttp, [names.stdio]: names.directStdio, [names.peer]: names.directStdio };
+const bases: Readonly<Record<string, string>> = {
+  [names.http]: names.directHttp,
+  [names.stdio]: names.directStdio,
+  [names.sdkHttp]: names.directSdkHttp,
+  [names.sdkStdio]: names.directSdkStdio,
+  [names.peer]: names.directStdio,
+  [coldOf(names.http)]: names.engineHttp,
+  [coldOf(names.stdio)]: names.engineStdio,
+};
 
 export const fleet: Measure = {
   name: 'fleet',
@@ -65,29 +72,39 @@ export const fleet: Measure = {
 };
 
 async function warmAndCold(bench: Bench, scene: Scene): Promise<Row[]> {
+  const http = { transport: 'http', port: serverPort } as const;
+  const stdio = { transport: 'stdio' } as const;
   const process = await scene.fleet('warm', [
-    { name: 'http', transport: 'http', port: serverPort },
-    { name: 'stdio', transport: 'stdio' },
-    { name: 'cold-http', transport: 'http', port: serverPort },
-    { name: 'cold-stdio', transport: 'stdio' },
+    { name: 'http', kind: 'quick', ...http },
+    { name: 'stdio', kind: 'quick', ...stdio },
+    { name: 'sdk-http', kind: 'sdk', ...http },
+    { name: 'sdk-stdio', kind: 'sdk', ...stdio },
+    { name: 'cold-http', kind: 'quick', ...http },
+    { name: 'cold-stdio', kind: 'quick', ...stdio },
   ]);
-  const { endpoint } = await api<{ endpoint: string }>(process, 'POST', `/containers/${scene.nameOf('http')}/start`);
-  const gateway = await scene.supergateway();
-  const overHttp = (url: string) => sessions(clients, () => openHttp(url));
-  const [http, stdio, direct] = [process.mcp('http'), process.mcp('stdio'), endpoint];
-  const run = scene.run();
-  const pipe = await openLines(linesOf(run, run));
-  const [first, ...others] = await overHttp(gateway);
-  const rows = await rowsOf(bench, [
-    warm(names.directHttp, await overHttp(direct)),
-    warm(names.http, await overHttp(http)),
-    // One server, as many calls under way: the pipe knows no clients.
-    warm(names.directStdio, Array<Client>(clients).fill(pipe)),
-    warm(names.stdio, await overHttp(stdio)),
-    warm(names.peer, [first as Client, ...others]),
+  const through = (server: string) => sessions(process.mcp(server));
+  const direct = async (server: string) => {
+    const path = `/containers/${scene.nameOf(server)}/start`;
+    return sessions((await api<{ endpoint: string }>(process, 'POST', path)).endpoint);
+  };
+  // One server, as many calls under way: the pipe knows no clients.
+  const piped = async (kind: Kind) => {
+    const run = scene.run(kind);
+    return Array<Client>(clients).fill(await openLines(linesOf(run)));
+  };
+  const cases = [
+    warm(names.directHttp, await direct('http')),
+    warm(names.http, await through('http')),
+    warm(names.directStdio, await piped('quick')),
+    warm(names.stdio, await through('stdio')),
+    warm(names.peer, await sessions(await scene.supergateway('quick'))),
+    warm(names.directSdkHttp, await direct('sdk-http')),
+    warm(names.sdkHttp, await through('sdk-http')),
+    warm(names.directSdkStdio, await piped('sdk')),
+    warm(names.sdkStdio, await through('sdk-stdio')),
     ...(await coldCases(scene, process)),
-  ]);
-  await pipe.close();
+  ];
+  const rows = await rowsOf(bench, cases);
   return merged(rows.map((row) => compared(row, rows)));
 }
 
@@ -103,8 +120,8 @@ const warm = (name: string, all: readonly Client[]): Case => ({
 /** A server that is not there: the fleet's way to its first answer, and the engine's with the same container. */
 async function coldCases(scene: Scene, process: FleetProcess): Promise<Case[]> {
   const kinds = [
-    { server: 'cold-http', fleets: `${names.http} cold`, engines: names.engineHttp, port: serverPort },
-    { server: 'cold-stdio', fleets: `${names.stdio} cold`, engines: names.engineStdio, port: undefined },
+    { server: 'cold-http', fleets: coldOf(names.http), engines: names.engineHttp, port: serverPort },
+    { server: 'cold-stdio', fleets: coldOf(names.stdio), engines: names.engineStdio, port: undefined },
   ];
   const cases = kinds.map(async ({ server, fleets, engines, port }): Promise<Case[]> => {
     const path = `/containers/${scene.nameOf(server)}`;
@@ -143,11 +160,7 @@ const valuesOf = (row: Row | undefined) => (row && 'values' in row.outcome ? row
 
 /** Its figures, and those beyond its base's of the same round. */
 function compared(row: Row, rows: readonly Row[]): Row {
-  const coldBases: Readonly<Record<string, string>> = {
-    [`${names.http} cold`]: names.engineHttp,
-    [`${names.stdio} cold`]: names.engineStdio,
-  };
-  const base = valuesOf(rows.find(({ name }) => name === ({ ...bases, ...coldBases } as typeof coldBases)[row.name]));
+  const base = valuesOf(rows.find(({ name }) => name === bases[row.name]));
   const own = valuesOf(row);
   const pairs = (figure: string, join: (own: number, base: number) => number) =>
     own[figure] && base[figure] ? own[figure].map((value, index) => join(value, base[figure]?.[index] ?? value)) : [];
@@ -166,55 +179,12 @@ function merged(rows: readonly Row[]): Row[] {
   const colds = rows.filter(({ name }) => name.endsWith(' cold'));
   return rows.flatMap((row) => {
     if (colds.includes(row)) return 'values' in row.outcome ? [] : [row];
-    const cold = colds.find(({ name }) => name === `${row.name} cold`);
+    const cold = colds.find(({ name }) => name === coldOf(row.name));
     if (!cold || !('values' in row.outcome)) return [row];
     return [{ ...row, outcome: { values: { ...row.outcome.values, ...valuesOf(cold) } } }];
   });
 }
 
-/** Alone first: what two Nodes share would count for both of them. All are looked at while nothing is asked of them. */
-async function atRest(bench: Bench, scene: Scene): Promise<Row[]> {
-  const sleeper = { words: [process.execPath, '-e', 'setInterval(() => {}, 1e9)'] };
-  const node = bench.start(sleeper, bench.directory());
-  const none = await scene.fleet('none', []);
-  const servers = Array.from({ length: many }, (_, index) => ({
-    ...({ name: `many-${index}`, transport: 'stdio', strategy: 'always-on', lightweight: true } as const),
-  }));
-  const crowd = await scene.fleet('many', servers);
-  await untilRunning(crowd, many);
-  await sleep(2_000);
-  const rows = await Promise.all([
-    restOf(bench, names.node, node),
-    restOf(bench, names.none, none.started),
-    restOf(bench, names.many, crowd.started),
-  ]);
-  await node.stop(0);
-  return rows;
-}
-
-async function untilRunning(process: FleetProcess, count: number): Promise<void> {
-  for (const deadline = now() + 120_000; now() < deadline; await sleep(200)) {
-    const { containerCount } = await api<{ containerCount: number }>(process, 'GET', '/status');
-    if (containerCount >= count) return;
-  }
-  throw new Error(`${count} servers did not run within 120 s`);
-}
-
-async function restOf(bench: Bench, name: string, { pid }: Started): Promise<Row> {
-  const child = bench.compile('child');
-  const values = { rss: [] as number[], cpu: [] as number[], wakeups: [] as number[] };
-  let before = usageOf(pid, child);
-  for (let look = 0; look < looks; look++) {
-    await sleep(restMs / looks);
-    const usage = usageOf(pid, child);
-    values.rss.push(usage.rssMb);
-    values.cpu.push(((usage.cpuMs - before.cpuMs) / (restMs / looks)) * 100);
-    values.wakeups.push((usage.wakeups - before.wakeups) / (restMs / looks / 1_000));
-    before = usage;
-  }
-  return { name, isOurs: name.startsWith('tandem'), outcome: { values } };
-}
-
-function sessions(count: number, open: () => Promise<Client>): Promise<readonly Client[]> {
-  return Promise.all(Array.from({ length: count }, open));
+function sessions(url: string): Promise<readonly Client[]> {
+  return Promise.all(Array.from({ length: clients }, () => openHttp(url)));
 }

@@ -231,8 +231,10 @@ test('B43 a line without an end is not kept for ever', async (t) => {
 });
 
 test('B43 HTTP: bodies are handed on as they came, and sessions are noted', async (t) => {
+  const connections = new Set<unknown>();
   const heard: { method: string | undefined; headers: IncomingMessage['headers']; text: string }[] = [];
   const endpoint = await listen(t, async (request, response) => {
+    connections.add(request.socket);
     const text = await textOf(request);
     heard.push({ method: request.method, headers: request.headers, text });
     const isGreeting = text.includes('initialize');
@@ -263,6 +265,7 @@ test('B43 HTTP: bodies are handed on as they came, and sessions are noted', asyn
     ],
   );
   t.same(sessions, ['+s1', '-s1']);
+  t.equal(connections.size, 1, 'one connection for one call after the other');
 });
 
 test('B43 HTTP: a stream is known before its first event, flows, and is hung up on both sides', async (t) => {

@@ -15,13 +15,16 @@ import type { Exchange, McpUpstream, SessionWatch } from './upstream.ts';
 const handedOn = ['accept', 'content-type', 'mcp-session-id', 'mcp-protocol-version', 'last-event-id', 'user-agent'];
 const handedBack = ['content-type', 'mcp-session-id', 'cache-control', 'allow', 'retry-after'];
 
+/** Servers close idle connections after 5 s (Node, uvicorn): a request on its way just then would be lost. */
+const idleConnectionMs = 4_000;
+
 /** How long after a failed knock the next one comes. */
 const knockMs = 20;
 
 export class HttpUpstream implements McpUpstream {
   readonly endpoint: string;
   readonly #stillRuns: (signal: AbortSignal) => Promise<void>;
-  readonly #agent = new Agent({ keepAlive: true });
+  readonly #agent = new Agent({ keepAlive: true, timeout: idleConnectionMs });
   readonly #place: { readonly hostname: string; readonly port: string; readonly path: string };
   #isConnected = false;
 

@@ -50,7 +50,7 @@ test("B43 a client's greeting is answered with the server's own, and the server 
   const one = client();
   board.join(one);
   const params = {
-    protocolVersion: '2025-03-26',
+    protocolVersion: '2025-06-18',
     capabilities: { roots: {} },
     clientInfo: { name: 'c', version: '1' },
   };
@@ -58,6 +58,26 @@ test("B43 a client's greeting is answered with the server's own, and the server 
   board.receive(one, { jsonrpc: '2.0', method: 'notifications/initialized' });
   t.same(one.got, [{ message: { jsonrpc: '2.0', id: 'a', result: greeting }, related: 'a' }]);
   t.same(asked, []);
+});
+
+test('B43 a client of an older version is answered in its own, any other in that of the server', async (t) => {
+  const { board, greeting } = await stage();
+  const answers: Record<string, unknown> = {};
+  for (const protocolVersion of ['2025-03-26', '2025-06-18', '2025-11-25', '1999-01-01']) {
+    const one = client();
+    const params = { protocolVersion, capabilities: {}, clientInfo: { name: 'c', version: '1' } };
+    board.receive(one, { jsonrpc: '2.0', id: 1, method: 'initialize', params });
+    const [{ message } = { message: undefined }] = one.got;
+    const { result } = message as unknown as { result: typeof greeting };
+    t.same(result, { ...greeting, protocolVersion: result.protocolVersion }, 'all else is as the server said it');
+    answers[protocolVersion] = result.protocolVersion;
+  }
+  t.same(answers, {
+    '2025-03-26': '2025-03-26',
+    '2025-06-18': '2025-06-18',
+    '2025-11-25': '2025-06-18',
+    '1999-01-01': '2025-06-18',
+  });
 });
 
 test("B43 six clients with the same numbers never see each other's answers", async (t) => {

@@ -3,8 +3,15 @@
  * takes some 100 ms and 18 MB, which a fleet without such clients does not spend.
  */
 
-/** What the SDK calls LATEST_PROTOCOL_VERSION: the fleet greets servers with it. */
-export const latestProtocolVersion = '2025-11-25';
+/** What the SDK calls SUPPORTED_PROTOCOL_VERSIONS, the newest first: the fleet greets servers with that one. */
+export const supportedProtocolVersions = [
+  '2025-11-25',
+  '2025-06-18',
+  '2025-03-26',
+  '2024-11-05',
+  '2024-10-07',
+] as const;
+export const [latestProtocolVersion] = supportedProtocolVersions;
 
 export type Sdk = Awaited<ReturnType<typeof load>>;
 
@@ -16,9 +23,6 @@ export function loadSdk(): Promise<Sdk> {
 }
 
 async function load() {
-  const [{ StreamableHTTPServerTransport }, { SUPPORTED_PROTOCOL_VERSIONS }] = await Promise.all([
-    import('@modelcontextprotocol/sdk/server/streamableHttp.js'),
-    import('@modelcontextprotocol/sdk/types.js'),
-  ]);
-  return { StreamableHTTPServerTransport, protocolVersions: SUPPORTED_PROTOCOL_VERSIONS };
+  const { StreamableHTTPServerTransport } = await import('@modelcontextprotocol/sdk/server/streamableHttp.js');
+  return { StreamableHTTPServerTransport };
 }

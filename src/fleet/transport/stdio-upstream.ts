@@ -12,14 +12,12 @@ import { orAborted } from '../or-aborted.ts';
 import { Answer } from './answer.ts';
 import { AttachedTransport } from './attached.ts';
 import { isCall } from './messages.ts';
-import { loadSdk } from './sdk.ts';
+import { loadSdk, supportedProtocolVersions } from './sdk.ts';
 import { type Session, Switchboard } from './switchboard.ts';
 import type { Exchange, McpUpstream, SessionWatch } from './upstream.ts';
 
 interface Client extends Session {
   readonly transport: StreamableHTTPServerTransport;
-  /** Those that the SDK knows. */
-  readonly protocolVersions: readonly string[];
   /** Of the requests that are not answered by the transport. */
   readonly answers: Map<RequestId, Answer>;
 }
@@ -69,7 +67,7 @@ export class StdioUpstream implements McpUpstream {
     }
     const id = request.headers['mcp-session-id'];
     const known = typeof id === 'string' ? this.#clients.get(id) : undefined;
-    if (known && isCall(message) && isOrdinary(request, known.protocolVersions) && !known.answers.has(message.id)) {
+    if (known && isCall(message) && isOrdinary(request) && !known.answers.has(message.id)) {
       await this.#answer(known, message, response);
       return;
     }
@@ -108,7 +106,7 @@ export class StdioUpstream implements McpUpstream {
   }
 
   async #welcome({ opened, closed }: SessionWatch): Promise<Client> {
-    const { StreamableHTTPServerTransport, protocolVersions } = await loadSdk();
+    const { StreamableHTTPServerTransport } = await loadSdk();
     const transport = new StreamableHTTPServerTransport({
       sessionIdGenerator: () => randomUUID(),
       onsessioninitialized: (id) => {
@@ -120,7 +118,6 @@ export class StdioUpstream implements McpUpstream {
     const answers = new Map<RequestId, Answer>();
     const client: Client = {
       transport,
-      protocolVersions,
       answers,
       send: (message, relatedRequestId) => {
         const answer = relatedRequestId === undefined ? undefined : answers.get(relatedRequestId);
@@ -154,9 +151,9 @@ export class StdioUpstream implements McpUpstream {
 }
 
 /** A request's headers are as every client's are; what is not is refused by the SDK's transport, in its own words. */
-function isOrdinary({ headers, method }: IncomingMessage, versions: readonly string[]): boolean {
+function isOrdinary({ headers, method }: IncomingMessage): boolean {
   const { accept = '', 'mcp-protocol-version': version = '2025-03-26' } = headers;
-  if (method !== 'POST' || typeof version !== 'string' || !versions.includes(version)) return false;
+  if (method !== 'POST' || !supportedProtocolVersions.some((known) => known === version)) return false;
   return accept.includes('application/json') && accept.includes('text/event-stream');
 }
 

@@ -3,7 +3,8 @@
  * find the way back by them. So nobody ever sees an answer that is somebody else's.
  *
  * The server is greeted once, by the fleet, which offers it nothing (no sampling, no roots, no elicitation): a question of
- * the server's could be meant for any client. Each client's greeting is answered with what the server said to ours.
+ * the server's could be meant for any client. Each client's greeting is answered with what the server said to ours, in a
+ * version of MCP that the client knows.
  */
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import type {
@@ -15,7 +16,7 @@ import type {
   RequestId,
   Result,
 } from '@modelcontextprotocol/sdk/types.js';
-import { latestProtocolVersion } from './sdk.ts';
+import { latestProtocolVersion, supportedProtocolVersions } from './sdk.ts';
 
 type Token = string | number;
 
@@ -116,7 +117,7 @@ export class Switchboard {
   #request(session: Session, message: JSONRPCRequest): void {
     const { id, method, params } = message;
     if (method === 'initialize') {
-      session.send({ jsonrpc: '2.0', id, result: this.#greeting ?? {} }, id);
+      session.send({ jsonrpc: '2.0', id, result: this.#greetingFor(params?.['protocolVersion']) }, id);
       return;
     }
     this.#last += 1;
@@ -137,6 +138,13 @@ export class Switchboard {
     const withToken =
       progressToken === undefined ? params : { ...params, _meta: { ...params?._meta, progressToken: number } };
     this.#tell({ jsonrpc: '2.0', id: number, method, ...(withToken && { params: withToken }) });
+  }
+
+  /** A client hangs up when it hears of a version that it does not know: an older one than the server's stays its own. */
+  #greetingFor(version: unknown): Result {
+    const { protocolVersion, ...rest } = this.#greeting ?? {};
+    const isOlder = supportedProtocolVersions.some((known) => known === version && known < String(protocolVersion));
+    return { ...rest, protocolVersion: isOlder ? version : protocolVersion };
   }
 
   #notification(session: Session, message: JSONRPCNotification): void {

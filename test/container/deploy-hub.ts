@@ -1,6 +1,7 @@
 /**
- * The deployment of deploy/mcp-hub, driven with `docker compose` as its README says. Each test has a copy of the directory,
- * so that it may edit what is mounted, a project name of its own, and stand-ins for the images of a registry.
+ * The deployments of the hub, deploy/mcp-hub and deploy/mcp-hub-docker, driven with `docker compose` as their READMEs say.
+ * Each test has a copy of the directory, so that it may edit what is mounted, a project name of its own, and stand-ins for
+ * the images of a registry.
  */
 import { randomUUID } from 'node:crypto';
 import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -31,6 +32,10 @@ export async function buildImages(): Promise<void> {
 }
 
 interface Wishes {
+  /** The directory below deploy/. */
+  readonly name?: 'mcp-hub' | 'mcp-hub-docker';
+  /** Files of stand-ins-hub/ over its compose file, besides compose.yaml. */
+  readonly over?: readonly string[];
   readonly file?: 'compose.yaml' | 'compose.dev.yaml';
   /** Variables of the .env beside the compose file. */
   readonly environment?: Readonly<Record<string, string>>;
@@ -38,22 +43,22 @@ interface Wishes {
 
 /** One deployment, which goes with its test. */
 export class Deployment {
-  /** A copy of deploy/mcp-hub. */
+  /** A copy of its directory. */
   readonly directory = mkdtempSync(join(tmpdir(), 'tandem-hub-'));
   readonly project = `tandem-test-hub-${randomUUID().slice(0, 8)}`;
   readonly #words: readonly string[];
 
-  constructor(t: Test, { file = 'compose.yaml', environment = {} }: Wishes = {}) {
+  constructor(t: Test, { name = 'mcp-hub', file = 'compose.yaml', over = [], environment = {} }: Wishes = {}) {
     // the hub is somebody else, and reads it
     chmodSync(this.directory, 0o755);
-    cpSync(join(projectDir, 'deploy/mcp-hub'), this.directory, {
+    cpSync(join(projectDir, 'deploy', name), this.directory, {
       recursive: true,
       filter: (path) => !path.endsWith('/.env'),
     });
     const settings = { MCP_HUB_IMAGE: image, MCP_HUB_PORT: '0', MCP_HUB_HEALTH_PORT: '0', ...environment };
     const lines = Object.entries({ ...settings, POSTGRES_PORT: '0', REDIS_PORT: '0' }).map((pair) => pair.join('='));
     writeFileSync(join(this.directory, '.env'), `${lines.join('\n')}\n`);
-    const files = [join(this.directory, file), join(standIns, 'compose.yaml')];
+    const files = [join(this.directory, file), ...['compose.yaml', ...over].map((path) => join(standIns, path))];
     this.#words = ['compose', '--project-name', this.project, ...files.flatMap((path) => ['--file', path])];
     t.teardown(async () => {
       await this.compose('--profile', '*', 'down', '--volumes', '--timeout', '1');

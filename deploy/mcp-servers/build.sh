@@ -23,7 +23,8 @@ if [ $# -gt 1 ]; then usage >&2; exit 2; fi
 
 tag=${1:-latest}
 prefix=${IMAGE_PREFIX:-mcp-servers}
-engine=${CONTAINER_ENGINE:-$(command -v docker || command -v podman)}
+engine=${CONTAINER_ENGINE:-$(command -v docker || command -v podman || true)}
+if [ -z "$engine" ]; then echo 'build.sh: neither docker nor podman is here' >&2; exit 127; fi
 arguments=(--build-arg "BASE_IMAGE=$prefix/base:$tag")
 [ -z "${NODE_IMAGE:-}" ] || arguments+=(--build-arg "NODE_IMAGE=$NODE_IMAGE")
 

@@ -1,5 +1,6 @@
 /** deploy/mcp-servers and deploy/mcp-hub-docker, as far as they can be judged without an engine. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { parse } from 'yaml';
@@ -17,10 +18,11 @@ interface Package {
 
 const servers = readdirSync(join(deploy, 'mcp-servers'), { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && entry.name !== 'base')
-  .map(({ name }) => name);
+  .map(({ name }) => name)
+  .sort();
 
 test("B46 the servers' images are made of pinned packages, and of no others", async (t) => {
-  t.same(servers.sort(), ['everything', 'filesystem', 'memory']);
+  t.same(servers, ['everything', 'filesystem', 'memory']);
   for (const name of servers) {
     const { dependencies } = JSON.parse(read('mcp-servers', name, 'package.json')) as { dependencies: object };
     for (const version of Object.values(dependencies)) t.match(version, /^\d+\.\d+\.\d+$/, `${name}: no range`);
@@ -37,6 +39,43 @@ test("B46 the servers' images are made of pinned packages, and of no others", as
     t.match(dockerfile, `CMD ["`, 'and its command is not of the engine’s making');
     t.notMatch(dockerfile, /CMD.*npx/, 'nothing is looked up when it starts');
   }
+});
+
+test('B46 build.sh builds the base, and then all that stand on it', async (t) => {
+  const directory = t.testdir({
+    'engine.log': '',
+    bare: { bash: t.fixture('symlink', '/bin/bash'), dirname: t.fixture('symlink', '/usr/bin/dirname') },
+  });
+  const engine = join(directory, 'engine');
+  const log = join(directory, 'engine.log');
+  writeFileSync(engine, `#!/bin/sh\necho "$*" >>'${log}'\n`, { mode: 0o755 });
+  const run = (words: readonly string[], more: NodeJS.ProcessEnv = {}) =>
+    spawnSync(join(deploy, 'mcp-servers/build.sh'), words, {
+      encoding: 'utf8',
+      env: { PATH: process.env['PATH'], CONTAINER_ENGINE: engine, ...more },
+    });
+
+  t.match(run(['1.2'], { IMAGE_PREFIX: 'mine', NODE_IMAGE: 'node:x' }), { status: 0, stdout: /^mine\/base:1\.2\n/ });
+  const asked = readFileSync(log, 'utf8').trim().split('\n');
+  t.match(asked[0], /--tag mine\/base:1\.2 base$/);
+  t.same(asked.map((line) => line.split(' ').at(-1)).sort(), ['base', ...servers].sort());
+  for (const line of asked) t.match(line, /--build-arg BASE_IMAGE=mine\/base:1\.2 --build-arg NODE_IMAGE=node:x/);
+
+  t.match(run([]), { status: 0, stdout: /^mcp-servers\/base:latest\n/ });
+  t.match(run(['--nope']), { status: 2, stdout: '', stderr: /^usage: / });
+  t.match(run(['--help']), { status: 0, stdout: /^usage: /, stderr: '' });
+  t.match(run([], { CONTAINER_ENGINE: '', PATH: join(directory, 'bare') }), {
+    status: 127,
+    stderr: /neither docker nor podman/,
+  });
+  t.equal(run([], { CONTAINER_ENGINE: 'false' }).status, 1, 'a build that fails is its end');
+});
+
+const isShellcheckHere = spawnSync('shellcheck', ['--version']).status === 0;
+
+test('B46 shellcheck has nothing to say', { skip: isShellcheckHere ? false : 'no shellcheck here' }, async (t) => {
+  const { status, stdout } = spawnSync('shellcheck', [join(deploy, 'mcp-servers/build.sh')], { encoding: 'utf8' });
+  t.equal(status, 0, stdout);
 });
 
 test('B40 the configuration of the deployment is accepted, and its parts fit together', async (t) => {

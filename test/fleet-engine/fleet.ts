@@ -17,6 +17,9 @@ import { until } from '../support/until.ts';
 
 export { ask, docker, needsEngine } from '../container/engine.ts';
 
+/** What takes longer fails its test. No promise: an engine that others use takes seconds for a start. */
+export const patience = { withinMs: 30_000, everyMs: 50 } as const;
+
 /** The servers of the Model Context Protocol's own project, in one image: a test says by `command` which one is run. */
 const serversDockerfile = `FROM node:26-bookworm-slim
 RUN npm install --global --no-audit --no-fund \\
@@ -52,6 +55,8 @@ export const memory: ServerConfig = {
   environment: { MEMORY_FILE_PATH: '/tmp/memory' },
 };
 export const filesystem: ServerConfig = { command: ['mcp-server-filesystem', '/data'] };
+/** Runs, and never says a word. */
+export const mute: ServerConfig = { command: ['sleep', '600'] };
 
 export interface FleetOptions {
   /** The part `docker`; `enabled`, names and images are filled in where they are not said. */
@@ -192,7 +197,7 @@ export class Scene {
 
   /** Resolves when a server has no container. */
   async gone(server: string): Promise<void> {
-    await until(`${server} has no container`, async () => !(await this.inspect(server)), { everyMs: 50 });
+    await until(`${server} has no container`, async () => !(await this.inspect(server)), patience);
   }
 
   /** What the engine told since the scene began, of one kind (`create`, `start`, `die`, `destroy`) and perhaps of one server. */
@@ -269,9 +274,7 @@ export class Fleet {
     await until(
       `${server} is ${containerState}`,
       async () => (await this.view(server))['containerState'] === containerState,
-      {
-        everyMs: 20,
-      },
+      patience,
     );
   }
 

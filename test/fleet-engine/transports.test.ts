@@ -1,0 +1,143 @@
+/** B43 on a real engine: many clients of one server, over both transports, each with nothing but its own. */
+import t from 'tap';
+import { until } from '../support/until.ts';
+import {
+  callText,
+  docker,
+  everything,
+  everythingOverHttp,
+  type Fleet,
+  needsEngine,
+  patience,
+  Scene,
+  type ServerConfig,
+} from './fleet.ts';
+
+const longRunning = 'trigger-long-running-operation';
+
+const transports: Readonly<Record<string, ServerConfig>> = { stdio: everything, http: everythingOverHttp };
+
+for (const [transport, config] of Object.entries(transports)) {
+  t.test(`over ${transport}`, needsEngine, async (t) => {
+    const scene = await Scene.make(t);
+    const server = scene.name(transport);
+    const other = scene.name('hung-up-on');
+    const fleet = await scene.start({ docker: { serverConfigs: { [server]: config, [other]: config } } });
+    const hangsUp = hangUp[transport]?.(fleet, other);
+    const clients = await Promise.all(
+      Array.from({ length: 6 }, async (_, index) => ({ index, ...(await fleet.client(server)) })),
+    );
+
+    await t.test('B43 six clients at once get their own answers, with equal ids', async (t) => {
+      // The client counts its ids from 0: all six use the same ones.
+      const answers = clients.map(async ({ client, index }) => {
+        const texts = Array.from({ length: 20 }, (_, call) => `${index}/${call} ${'x'.repeat(call * 1_000)}`);
+        const heard = await Promise.all(texts.map((message) => callText(client, 'echo', { message })));
+        return heard.every((text, call) => text === `Echo: ${texts[call]}`);
+      });
+      t.same(
+        await Promise.all(answers),
+        clients.map(() => true),
+      );
+    });
+
+    await t.test('B43 progress reaches only the client whose request it is of', async (t) => {
+      const reports = clients.map(async ({ client, index }) => {
+        const steps = index + 2;
+        const heard: (number | undefined)[] = [];
+        await client.callTool({ name: longRunning, arguments: { duration: 0.5, steps } }, undefined, {
+          onprogress: ({ total }) => void heard.push(total),
+        });
+        return heard;
+      });
+      const own = clients.map(({ index }) => Array.from({ length: index + 2 }, () => index + 2));
+      t.same(await Promise.all(reports), own);
+    });
+
+    await t.test('B43 a cancelled request is cancelled at the server', async (t) => {
+      const [session, other] = await Promise.all([fleet.greet(server), fleet.greet(server)]);
+      const cancelled = await call(fleet, server, session, { duration: 1, steps: 11 });
+      const params = { requestId: 7, reason: 'not wanted any more' };
+      t.equal((await fleet.post(server, { method: 'notifications/cancelled', params }, session)).status, 202);
+      // Begun later and as long: when it is answered, the first one would have been.
+      const witness = await call(fleet, server, other, { duration: 1, steps: 12 });
+      t.match(await witness.text(), 'Steps: 12');
+      t.notMatch(await saidBy(server), 'Steps: 11');
+      await fleet.leave(server, session);
+      t.notMatch(await cancelled.text(), 'Steps: 11', 'and nobody hears of it');
+    });
+
+    await t.test('B43 what a session waited for is cancelled when the session is ended', async (t) => {
+      const [session, other] = await Promise.all([fleet.greet(server), fleet.greet(server)]);
+      await call(fleet, server, session, { duration: 1, steps: 13 });
+      await fleet.leave(server, session);
+      const gone = await fleet.post(server, { id: 8, method: 'ping' }, session);
+      t.match(await gone.json(), { code: 'SESSION_NOT_FOUND' });
+      const witness = await call(fleet, server, other, { duration: 1, steps: 14 });
+      t.match(await witness.text(), 'Steps: 14');
+      t.notMatch(await saidBy(server), 'Steps: 13');
+    });
+
+    await t.test('B43 a client that hangs up is heard at the server', async (t) => {
+      t.equal(await hangsUp, 'heard');
+    });
+  });
+}
+
+/** One connection for all: the server cannot hear of it by that, and is told. */
+async function hangUpOnStdio(fleet: Fleet, server: string): Promise<string> {
+  const [session, other] = await Promise.all([fleet.greet(server), fleet.greet(server)]);
+  const open = new AbortController();
+  await call(fleet, server, session, { duration: 1, steps: 15 }, open.signal);
+  open.abort();
+  const witness = await call(fleet, server, other, { duration: 1, steps: 16 });
+  await witness.text();
+  const said = await saidBy(server);
+  return said.includes('Steps: 16') && !said.includes('Steps: 15') ? 'heard' : said;
+}
+
+/** In MCP over HTTP it is no cancellation: the connection ends. */
+async function hangUpOverHttp(fleet: Fleet, server: string): Promise<string> {
+  const session = await fleet.greet(server);
+  const open = new AbortController();
+  await call(fleet, server, session, { duration: 60, steps: 1 }, open.signal);
+  // Idle ones the server closes by itself: the one that stays is the request's.
+  const connections = () => connectionsOf(server);
+  await until('only its connection is left', async () => (await connections()) === 1, patience);
+  open.abort();
+  await until('it is closed', async () => (await connections()) === 0, patience);
+  return 'heard';
+}
+
+const hangUp: Readonly<Record<string, typeof hangUpOnStdio>> = { stdio: hangUpOnStdio, http: hangUpOverHttp };
+
+/** Calls the long-running tool with id 7. Resolves when the call is under way: its stream is open. */
+async function call(
+  fleet: Fleet,
+  server: string,
+  session: string,
+  toolArguments: { readonly duration: number; readonly steps: number },
+  signal?: AbortSignal,
+): Promise<Response> {
+  const params = { name: longRunning, arguments: toolArguments };
+  const response = await fleet.post(server, { id: 7, method: 'tools/call', params }, session, signal);
+  if (!response.ok) throw new Error(`not called: ${response.status} ${await response.text()}`);
+  return response;
+}
+
+/** All that the server has written on its stdout: with stdio, all of its answers. */
+async function saidBy(server: string): Promise<string> {
+  return (await docker(['logs', `mcp-hub-${server}`])).stdout;
+}
+
+/** How many the server has, as its kernel knows them. */
+async function connectionsOf(server: string): Promise<number> {
+  const { code, stdout } = await docker(['exec', `mcp-hub-${server}`, 'cat', '/proc/net/tcp', '/proc/net/tcp6']);
+  if (code !== 0) throw new Error(`${server} cannot be asked for its connections`);
+  const rows = stdout.split('\n').map((line) => line.trim().split(/\s+/));
+  return rows.filter(([, local, , state]) => local?.endsWith(`:${listensAt}`) && state === established).length;
+}
+
+/** 3001, and the state, in the kernel's hexadecimal words. */
+const listensAt = '0BB9';
+const established = '01';

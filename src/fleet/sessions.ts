@@ -3,17 +3,13 @@
  * gone, or until it was not heard of for long enough: most clients go without a word.
  */
 import type { Clock } from '../core/ports.ts';
-
-export interface SessionEnd {
-  /** The server is not kept for it any more. */
-  release(): void;
-  /** It was not heard of for too long. */
-  expire(): void;
-}
+import type { Lease } from './server.ts';
+import type { McpUpstream } from './transport/upstream.ts';
 
 interface Entry {
   readonly server: string;
-  readonly end: SessionEnd;
+  /** What keeps the server running for it. */
+  readonly lease: Lease<McpUpstream>;
   /** Requests and streams of it that are not over. */
   open: number;
   quietSinceMs: number;
@@ -35,32 +31,37 @@ export class Sessions {
     return [...this.#entries.values()].filter((entry) => entry.server === server).length;
   }
 
-  has(server: string, id: string): boolean {
-    return this.#entries.get(id)?.server === server;
-  }
-
-  begin(server: string, id: string, end: SessionEnd): void {
-    this.#entries.set(id, { server, end, open: 0, quietSinceMs: this.#clock.now() });
+  begin(server: string, id: string, lease: Lease<McpUpstream>): void {
+    this.#entries.set(id, { server, lease, open: 0, quietSinceMs: this.#clock.now() });
+    lease.lost.addEventListener('abort', () => this.finish(id), { once: true });
   }
 
   /** The client ended it, or its server did. */
   finish(id: string): void {
     const entry = this.#entries.get(id);
     if (!this.#entries.delete(id)) return;
-    entry?.end.release();
+    entry?.lease.release();
   }
 
-  /** A request or a stream of it begins. @returns to be called when it is over */
-  enter(id: string): () => void {
+  /**
+   * A request or a stream of it begins: on the run of the server that it began with, and with no other.
+   * @returns a hold of its own, to be released when it is over; absent: the server has no such session
+   */
+  enter(server: string, id: string): Lease<McpUpstream> | undefined {
     const entry = this.#entries.get(id);
-    if (!entry) return () => {};
+    if (entry?.server !== server) return undefined;
     entry.open += 1;
+    const lease = entry.lease.again();
     let isOver = false;
-    return () => {
-      if (isOver) return;
-      isOver = true;
-      entry.open -= 1;
-      entry.quietSinceMs = this.#clock.now();
+    return {
+      ...lease,
+      release: () => {
+        lease.release();
+        if (isOver) return;
+        isOver = true;
+        entry.open -= 1;
+        entry.quietSinceMs = this.#clock.now();
+      },
     };
   }
 
@@ -69,9 +70,9 @@ export class Sessions {
     while (!scope.aborted) {
       await this.#clock.sleep(Math.max(100, Math.min(this.#timeoutMs / 4, 30_000)), scope);
       const before = this.#clock.now() - this.#timeoutMs;
-      for (const [id, { open, quietSinceMs, end }] of this.#entries) {
+      for (const [id, { open, quietSinceMs, lease }] of this.#entries) {
         if (open > 0 || quietSinceMs > before) continue;
-        end.expire();
+        lease.upstream.forget(id);
         this.finish(id);
       }
     }

@@ -22,27 +22,15 @@ export function mcpRoute(app: FastifyInstance, fleet: () => Fleet): void {
       const server = servers.get(name);
       if (!server) throw new ApiError('UNKNOWN_SERVER', `no server "${name}" is configured`);
       const id = sessionIdOf(request);
-      // A session that is over is no reason to start its server: the client begins a new one when it hears 404.
-      if (id !== undefined && !sessions.has(name, id)) {
-        throw new ApiError('SESSION_NOT_FOUND', `"${name}" has no session of this id; begin a new one`);
-      }
       if (id === undefined && request.method !== 'POST') throw new ApiError('BAD_REQUEST', 'Mcp-Session-Id is missing');
       const body = request.body as Buffer | undefined;
       // No server is started for what no server can read.
       if (id === undefined && !isJson(body)) throw new ApiError('BAD_REQUEST', 'the body is no JSON');
-      const lease = await server.acquire(hangUpOf(reply));
-      const leave = id === undefined ? () => {} : sessions.enter(id);
+      const lease = id === undefined ? await server.acquire(hangUpOf(reply)) : sessions.enter(name, id);
+      // A session that is over is no reason to start its server: the client begins a new one when it hears 404.
+      if (!lease) throw new ApiError('SESSION_NOT_FOUND', `"${name}" has no session of this id; begin a new one`);
       const watch: SessionWatch = {
-        opened: (opened) => {
-          const { lost, release, upstream } = lease.again();
-          const finish = () => sessions.finish(opened);
-          lost.addEventListener('abort', finish, { once: true });
-          const end = () => {
-            lost.removeEventListener('abort', finish);
-            release();
-          };
-          sessions.begin(name, opened, { release: end, expire: () => upstream.forget(opened) });
-        },
+        opened: (opened) => sessions.begin(name, opened, lease.again()),
         closed: (closed) => sessions.finish(closed),
       };
       try {
@@ -51,7 +39,6 @@ export function mcpRoute(app: FastifyInstance, fleet: () => Fleet): void {
       } catch (error) {
         answerLate(reply, error as Error);
       } finally {
-        leave();
         lease.release();
       }
       return reply;

@@ -4,7 +4,7 @@
  * the test, also after a failed one.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
@@ -127,7 +127,8 @@ export class Scene {
   /** A directory on the host, for volumes. Everybody may write: the servers are not root, and have no capabilities. */
   makeDirectory(name: string): string {
     const path = join(this.directory, name);
-    mkdirSync(path, { mode: 0o777 });
+    mkdirSync(path);
+    chmodSync(path, 0o777);
     return path;
   }
 

@@ -1,4 +1,5 @@
 /** The workshop of a real engine: makes a server's container, speaks with what is in it, and takes it away. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { containerOf, labels, labelsOf, type Owner } from './container.ts';
 import { type ContainerEngine, type ContainerSpec, EngineError, type Seen } from './engine.ts';
 import type { ServerSettings } from './settings/settings.ts';
@@ -6,6 +7,10 @@ import { HttpUpstream } from './transport/http-upstream.ts';
 import { StdioUpstream } from './transport/stdio-upstream.ts';
 import type { McpUpstream } from './transport/upstream.ts';
 import type { Workshop } from './workshop.ts';
+
+/** Whose output has ended is given so long to end, and is looked at so often. */
+const endingMs = 1_000;
+const lookMs = 20;
 
 export interface Shop {
   readonly engine: ContainerEngine;
@@ -73,7 +78,8 @@ export class ContainerWorkshop implements Workshop<McpUpstream> {
     const attachment = await engine.attach(this.#name, signal);
     try {
       await engine.start(this.#name, signal);
-      return new StdioUpstream(attachment, { name: 'tandem fleet', version }, ended);
+      const clientInfo = { name: 'tandem fleet', version };
+      return new StdioUpstream({ attachment, clientInfo, ended, why: () => this.#whySilent() });
     } catch (error) {
       attachment.close();
       throw error;
@@ -88,6 +94,19 @@ export class ContainerWorkshop implements Workshop<McpUpstream> {
     const { address } = await this.#running(signal);
     const endpoint = `http://${address}:${transport.port}${transport.path}`;
     return new HttpUpstream(endpoint, async (waiting) => void (await this.#running(waiting)));
+  }
+
+  /** The engine's word on a server whose output has ended, which is a moment later. @returns undefined if it runs on */
+  async #whySilent(): Promise<string | undefined> {
+    const limit = AbortSignal.timeout(endingMs);
+    try {
+      for (;;) {
+        await this.#running(limit);
+        await sleep(lookMs, undefined, { signal: limit });
+      }
+    } catch (error) {
+      return limit.aborted ? undefined : (error as Error).message;
+    }
   }
 
   /** @throws EngineError if it does not run */

@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import type { JSONRPCRequest, RequestId } from '@modelcontextprotocol/sdk/types.js';
-import type { Attachment } from '../engine.ts';
+import { type Attachment, EngineError } from '../engine.ts';
 import { orAborted } from '../or-aborted.ts';
 import { Answer } from './answer.ts';
 import { AttachedTransport } from './attached.ts';
@@ -22,6 +22,15 @@ interface Client extends Session {
   readonly answers: Map<RequestId, Answer>;
 }
 
+export interface StdioServer {
+  readonly attachment: Attachment;
+  readonly clientInfo: { readonly name: string; readonly version: string };
+  /** Called when it is heard no more. */
+  ended(): void;
+  /** Why it did not answer, if the engine knows. */
+  why(): Promise<string | undefined>;
+}
+
 const parseError = { jsonrpc: '2.0', error: { code: -32_700, message: 'Parse error: Invalid JSON' }, id: null };
 
 export class StdioUpstream implements McpUpstream {
@@ -33,29 +42,26 @@ export class StdioUpstream implements McpUpstream {
   #greeted: Promise<void> | undefined;
   #isConnected = false;
 
-  /** @param ended called when it is heard no more */
-  constructor(
-    attachment: Attachment,
-    clientInfo: { readonly name: string; readonly version: string },
-    ended: () => void,
-  ) {
+  constructor({ attachment, clientInfo, ended, why }: StdioServer) {
     this.#server = new AttachedTransport(attachment);
     this.#server.onclose = ended;
     this.#board = new Switchboard(this.#server);
     // What it says before anybody greets it is not kept.
     void this.#server.start();
-    this.#greet = () => this.#board.open(clientInfo);
+    this.#greet = async () => {
+      const refusal = await this.#board.open(clientInfo).catch((error: Error) => error);
+      if (refusal) throw new EngineError('refused', (await why()) ?? refusal.message, { cause: refusal });
+      this.#isConnected = true;
+    };
   }
 
   get isConnected(): boolean {
     return this.#isConnected;
   }
 
-  /** It is greeted once; who waits for its answer may change. */
+  /** It is greeted once; who waits for its answer may change. @throws EngineError if it will not answer */
   async connect(signal: AbortSignal): Promise<void> {
-    this.#greeted ??= this.#greet().then(() => {
-      this.#isConnected = true;
-    });
+    this.#greeted ??= this.#greet();
     await orAborted(this.#greeted, signal);
   }
 

@@ -216,8 +216,8 @@ export class Life<U extends Upstream> {
       this.#owner.ring();
     } catch (error) {
       if (isUnreachable(error)) return this.#fail('engine-lost', error);
-      // What does not answer would be in the way of the next start.
-      await this.#clear(true).catch(() => {});
+      // It is to end, and its container to stay: the operator looks into its log.
+      await this.#clear(false).catch(() => {});
       this.#fail('ended', error as Error);
       if (this.#seen?.isRunning) slots.adopt(this.#owner);
     }

@@ -146,17 +146,19 @@ t.test('B42 the API', needsEngine, async (t) => {
 
   await t.test('failures have their codes, and leave nothing that runs', async (t) => {
     const failures = [
-      [noImage, 424, 'IMAGE_MISSING', /tandem-test-fleet:nowhere/],
-      [dies, 502, 'SERVER_FAILED', /ended with 3/],
-      [silent, 504, 'SERVER_TIMEOUT', /within 1 s/],
+      [noImage, 424, 'IMAGE_MISSING', /tandem-test-fleet:nowhere/, false],
+      [dies, 502, 'SERVER_FAILED', /ended with 3/, true],
+      [silent, 504, 'SERVER_TIMEOUT', /within 1 s/, true],
     ] as const;
     await Promise.all(
-      failures.map(async ([server, status, code, error]) => {
+      failures.map(async ([server, status, code, error, hasLog]) => {
         const answer = await post(`/containers/${server}/start`, {});
         t.match(answer, { status, body: { success: false, code, error } }, server);
         t.match(await fleet.post(server, { id: 1, method: 'ping' }).then((one) => one.json()), { code });
         t.match(await fleet.view(server), { containerState: 'failed', error, connected: false });
         t.equal(await scene.runs(server), false, `nothing runs of ${server}`);
+        // For `docker logs`, as the seed advises where a container will not start.
+        t.equal((await idOf(server)) !== undefined, hasLog, server);
       }),
     );
   });

@@ -230,21 +230,21 @@ test('B42 started by name without connecting: done when it runs, and not before'
   t.match(failed.error?.message, 'no image', 'nothing is claimed');
 });
 
-test('B42 what runs and does not answer has failed, for all who wait, and is taken away', async (t) => {
+test('B42 what runs and does not answer has failed, for all who wait, and its log stays', async (t) => {
   const { clock, add, slots } = world(t, 1);
   const { server, workshop } = add();
   workshop.mute = new EngineError('refused', 'it speaks no MCP');
   const leases = [watch(server.acquire(never)), watch(server.acquire(never))];
   await clock.advance(workshop.startMs + workshop.stopMs);
   for (const { error } of leases) t.match(error?.message, 'it speaks no MCP');
-  t.equal(workshop.seen, undefined);
+  t.equal(workshop.seen?.isRunning, false);
   t.equal(slots.taken, 0);
   workshop.mute = undefined;
   workshop.answerMs = 2 * minute;
   const late = watch(server.acquire(never));
   await clock.advance(minute + workshop.stopMs);
   t.match(late.error, { trouble: 'timeout' }, 'the time for the start is one, for running and answering');
-  t.equal(workshop.seen, undefined);
+  t.equal(workshop.seen?.isRunning, false);
 });
 
 test('B43 a client that goes while it is connected leaves it running for its idle time', async (t) => {

@@ -2,6 +2,7 @@
 import t from 'tap';
 import { until } from '../support/until.ts';
 import {
+  ask,
   callText,
   docker,
   everything,
@@ -78,6 +79,20 @@ for (const [transport, config] of Object.entries(transports)) {
       t.notMatch(await saidBy(server), 'Steps: 13');
     });
 
+    await t.test('B43 who waits for an answer is told when the server goes', async (t) => {
+      const waiting = await waitingOn(fleet, server);
+      if (transport === 'stdio') {
+        await fleet.api('POST', `/api/docker/containers/${server}/stop`, { remove: true });
+        t.match(await waiting.answer, { id: 7, error: { message: 'the server is gone' } }, 'stopped by name');
+        const again = await waitingOn(fleet, server);
+        await ask(['kill', `mcp-hub-${server}`]);
+        t.match(await again.answer, { id: 7, error: { message: 'the server is gone' } }, 'killed');
+      } else {
+        await fleet.api('POST', `/api/docker/containers/${server}/stop`, { remove: true });
+        await t.rejects(waiting.answer, 'the connection breaks: an answer that is half there cannot be mended');
+      }
+    });
+
     await t.test('B43 a client that hangs up is heard at the server', async (t) => {
       t.equal(await hangsUp, 'heard');
     });
@@ -123,6 +138,14 @@ async function call(
   const response = await fleet.post(server, { id: 7, method: 'tools/call', params }, session, signal);
   if (!response.ok) throw new Error(`not called: ${response.status} ${await response.text()}`);
   return response;
+}
+
+/** A call under way in a session of its own, and the message that will answer it. */
+async function waitingOn(fleet: Fleet, server: string): Promise<{ readonly answer: Promise<unknown> }> {
+  const response = await call(fleet, server, await fleet.greet(server), { duration: 60, steps: 1 });
+  const answer = response.text().then((text): unknown => JSON.parse(/^data: (.+)$/m.exec(text)?.[1] ?? 'null'));
+  answer.catch(() => {});
+  return { answer };
 }
 
 /** All that the server has written on its stdout: with stdio, all of its answers. */

@@ -95,8 +95,9 @@ export class StdioUpstream implements McpUpstream {
   }
 
   close(): void {
-    for (const { transport } of this.#clients.values()) void transport.close();
+    // First of all, so that who waits for an answer is told while there is a stream for that.
     void this.#server.close();
+    for (const { transport } of this.#clients.values()) void transport.close();
   }
 
   #answer(client: Client, message: JSONRPCRequest, response: ServerResponse): Promise<void> {

@@ -114,8 +114,16 @@ export class Life<U extends Upstream> {
       return;
     }
     const event = this.#eventOf(this.#seen);
-    if (event === 'ended') this.#fail(event, new EngineError('refused', endOf(this.#seen)));
-    else if (event) this.#become(event, 'the engine says so');
+    if (event === 'ended') {
+      this.#fail(event, new EngineError('refused', endOf(this.#seen)));
+      if (this.#seen?.isRunning) this.#means.slots.adopt(this.#owner);
+    } else if (event) this.#become(event, 'the engine says so');
+  }
+
+  /** It is the one that clients are served by, and it can still be heard. */
+  #isServiceOf(seen: Seen | undefined): boolean {
+    const { containerId, upstream } = this.#service ?? {};
+    return seen?.isRunning === true && seen.id === containerId && upstream?.isLost === false;
   }
 
   /** What the engine's word means in this state; absent: nothing new. */
@@ -123,13 +131,13 @@ export class Life<U extends Upstream> {
     const { slots } = this.#means;
     switch (this.#state) {
       case 'running':
-        return seen?.isRunning && seen.id === this.#service?.containerId ? undefined : 'ended';
+        return this.#isServiceOf(seen) ? undefined : 'ended';
       case 'absent':
       case 'stopped':
       case 'failed':
       case 'unknown': {
         if (seen?.isRunning) {
-          if (this.#state === 'unknown' && this.#service?.containerId === seen.id) return 'seen-serving';
+          if (this.#state === 'unknown' && this.#isServiceOf(seen)) return 'seen-serving';
           this.letGo();
           slots.adopt(this.#owner);
           return 'seen-running';
@@ -286,5 +294,6 @@ const isUnreachable = (error: unknown): error is EngineError =>
 
 function endOf(seen: Seen | undefined): string {
   if (!seen) return 'its container is gone';
+  if (seen.isRunning) return 'it is heard no more';
   return seen.exitCode === undefined ? 'it does not run any more' : `it ended with ${seen.exitCode}`;
 }

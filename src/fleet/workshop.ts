@@ -7,6 +7,8 @@ export interface Upstream {
   readonly endpoint: string;
   /** It has answered: clients may come. */
   readonly isConnected: boolean;
+  /** It is heard no more, whatever its container does: what is asked of it now is never answered. */
+  readonly isLost: boolean;
   /**
    * Speaks to it until it answers. Connected already: nothing. Aborted: rejects at once, and it may still answer later.
    * @throws Error if it will not answer any more

@@ -1,4 +1,6 @@
 /** B43 on a real engine: many clients of one server, over both transports, each with nothing but its own. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import { until } from '../support/until.ts';
 import {
@@ -98,6 +100,29 @@ for (const [transport, config] of Object.entries(transports)) {
     });
   });
 }
+
+t.test('B43 a server that is heard no more is started anew, though its container runs on', needsEngine, async (t) => {
+  const scene = await Scene.make(t);
+  const server = scene.name('cut-off');
+  const data = scene.makeDirectory('data');
+  writeFileSync(join(data, 'long'), 'x'.repeat(12 * 1_024 ** 2));
+  writeFileSync(join(data, 'short'), 'short');
+  const fleet = await scene.start({
+    docker: {
+      allowedVolumes: [data],
+      // The shell holds the container when the server has ended with its stdin.
+      serverConfigs: {
+        [server]: { volumes: { [data]: '/data' }, command: ['sh', '-c', 'mcp-server-filesystem /data; sleep 600'] },
+      },
+    },
+  });
+  const { client } = await fleet.client(server);
+  // More than the SDK takes for a message: the stream cannot be read any further.
+  await t.rejects(callText(client, 'read_text_file', { path: '/data/long' }), /the server is gone/);
+  const again = await fleet.client(server);
+  t.equal(await callText(again.client, 'read_text_file', { path: '/data/short' }), 'short');
+  t.equal((await scene.containers()).length, 1);
+});
 
 /** One connection for all: the server cannot hear of it by that, and is told. */
 async function hangUpOnStdio(fleet: Fleet, server: string): Promise<string> {

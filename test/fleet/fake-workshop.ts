@@ -22,6 +22,7 @@ export class FakeWorkshop implements Workshop {
   starts = 0;
   isServing = false;
   #ended: (() => void) | undefined;
+  #loseIt: (() => void) | undefined;
   #count = 0;
 
   constructor(world: World) {
@@ -52,8 +53,15 @@ export class FakeWorkshop implements Workshop {
       isConnected = true;
       this.isServing = true;
     };
+    let isLost = false;
+    this.#loseIt = () => {
+      isLost = true;
+    };
     return {
       endpoint: 'fake',
+      get isLost() {
+        return isLost;
+      },
       get isConnected() {
         return isConnected;
       },
@@ -80,6 +88,12 @@ export class FakeWorkshop implements Workshop {
     this.seen = { ...this.seen, isRunning: false, exitCode: 137 };
     this.isServing = false;
     if (isHeard) this.#ended?.();
+  }
+
+  /** It runs on, and is heard no more. */
+  hush(): void {
+    this.#loseIt?.();
+    this.#ended?.();
   }
 
   /** Somebody else has made one. */

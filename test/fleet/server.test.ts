@@ -247,6 +247,22 @@ test('B42 what runs and does not answer has failed, for all who wait, and its lo
   t.equal(workshop.seen?.isRunning, false);
 });
 
+test('B43 what runs and is heard no more is started anew for whoever comes next, and keeps its place', async (t) => {
+  const { clock, add, slots } = world(t, 1);
+  const { server, workshop } = add();
+  const first = watch(server.acquire(never));
+  await clock.advance(workshop.startMs);
+  workshop.hush();
+  await clock.advance(0);
+  t.ok(first.value?.lost.aborted);
+  t.match(server.view, { state: 'failed', error: 'it is heard no more' });
+  t.equal(slots.taken, 1, 'it runs still');
+  const second = watch(server.acquire(never));
+  await clock.advance(workshop.startMs);
+  t.ok('value' in second);
+  t.equal(workshop.starts, 2);
+});
+
 test('B43 a client that goes while it is connected leaves it running for its idle time', async (t) => {
   const { clock, add } = world(t);
   const { server, workshop } = add({ strategy: 'pre-warmed' });

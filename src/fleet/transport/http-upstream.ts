@@ -23,6 +23,8 @@ const knockMs = 20;
 
 export class HttpUpstream implements McpUpstream {
   readonly endpoint: string;
+  /** Each request has a connection of its own, and fails by itself. */
+  readonly isLost = false;
   readonly #stillRuns: (signal: AbortSignal) => Promise<void>;
   readonly #agent = new Agent({ keepAlive: true, timeout: idleConnectionMs });
   readonly #place: { readonly hostname: string; readonly port: string; readonly path: string };

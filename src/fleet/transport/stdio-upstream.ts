@@ -41,10 +41,14 @@ export class StdioUpstream implements McpUpstream {
   readonly #clients = new Map<string, Client>();
   #greeted: Promise<void> | undefined;
   #isConnected = false;
+  #isLost = false;
 
   constructor({ attachment, clientInfo, ended, why }: StdioServer) {
     this.#server = new AttachedTransport(attachment);
-    this.#server.onclose = ended;
+    this.#server.onclose = () => {
+      this.#isLost = true;
+      ended();
+    };
     this.#board = new Switchboard(this.#server);
     // What it says before anybody greets it is not kept.
     void this.#server.start();
@@ -57,6 +61,10 @@ export class StdioUpstream implements McpUpstream {
 
   get isConnected(): boolean {
     return this.#isConnected;
+  }
+
+  get isLost(): boolean {
+    return this.#isLost;
   }
 
   /** It is greeted once; who waits for its answer may change. @throws EngineError if it will not answer */

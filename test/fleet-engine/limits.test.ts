@@ -121,8 +121,8 @@ const refusals = [
     told: [
       [/first\.volumes\..*\/outside/, /is not below one of "allowedVolumes"/],
       [/first\.volumes\..*\/link/, /is not below one of "allowedVolumes"/],
-      [/second\.volumes\.\/var\/run\/docker\.sock/, /the engine's socket/],
-      [/second\.volumes\.\//, /the engine's socket/],
+      [/second\.volumes\."\/var\/run\/docker\.sock"/, /the engine's socket/],
+      [/second\.volumes\."\/"/, /the engine's socket/],
     ],
   },
   {

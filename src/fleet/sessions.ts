@@ -33,7 +33,8 @@ export class Sessions {
 
   begin(server: string, id: string, lease: Lease<McpUpstream>): void {
     this.#entries.set(id, { server, lease, open: 0, quietSinceMs: this.#clock.now() });
-    lease.lost.addEventListener('abort', () => this.finish(id), { once: true });
+    if (lease.lost.aborted) this.finish(id);
+    else lease.lost.addEventListener('abort', () => this.finish(id), { once: true });
   }
 
   /** The client ended it, or its server did. */

@@ -82,7 +82,12 @@ async function stdio(t: Test) {
     }
   });
   const attachment = { stdin, stdout, stderr, close: () => stdin.end() };
-  const upstream = new StdioUpstream(attachment, { name: 'f', version: '0' }, () => {});
+  const upstream = new StdioUpstream({
+    attachment,
+    clientInfo: { name: 'f', version: '0' },
+    ended: () => {},
+    why: async () => undefined,
+  });
   t.teardown(() => upstream.close());
   await upstream.connect(new AbortController().signal);
   const { url, sessions } = await front(t, upstream);

@@ -1,15 +1,16 @@
 /** Docker's Engine API, or Podman's of the same shape, behind the fleet's small interface. */
 import { type Duplex, PassThrough } from 'node:stream';
 import Docker from 'dockerode';
-import {
-  type Attachment,
-  type ContainerEngine,
-  type ContainerSpec,
+import { call, troubleOf, unless, unlessMissing } from './docker-calls.ts';
+import { eventOf, filterOf, optionsOf, progressOf, type Report, seenOf } from './docker-shapes.ts';
+import type {
+  Attachment,
+  ContainerEngine,
+  ContainerSpec,
   EngineError,
-  type EngineEvent,
-  type EngineTrouble,
-  type PullProgress,
-  type Seen,
+  EngineEvent,
+  PullProgress,
+  Seen,
 } from './engine.ts';
 
 /** No call but a pull and a stop takes longer on an engine that is well. */
@@ -145,144 +146,3 @@ export class DockerEngine implements ContainerEngine {
     );
   }
 }
-
-const filterOf = (labels: Readonly<Record<string, string>>): string[] =>
-  Object.entries(labels).map(([name, value]) => `${name}=${value}`);
-
-/** What is not allowed here is not possible in the container. */
-function optionsOf(spec: ContainerSpec): Docker.ContainerCreateOptions {
-  const { name, image, command, environment, labels, network, mounts, limits, user } = spec;
-  return {
-    name,
-    Image: image,
-    ...(command && { Cmd: [...command] }),
-    ...(user !== undefined && { User: user }),
-    Env: Object.entries(environment).map(([key, value]) => `${key}=${value}`),
-    Labels: { ...labels },
-    // With StdinOnce a fleet that dies takes its end of stdin along, and a server on stdin ends by itself.
-    ...(spec.isAttached && {
-      OpenStdin: true,
-      StdinOnce: true,
-      AttachStdin: true,
-      AttachStdout: true,
-      AttachStderr: true,
-    }),
-    HostConfig: {
-      NetworkMode: network,
-      Memory: limits.memoryBytes,
-      MemorySwap: limits.memoryBytes,
-      NanoCpus: limits.nanoCpus,
-      PidsLimit: limits.pids,
-      CapDrop: ['ALL'],
-      SecurityOpt: ['no-new-privileges'],
-      Privileged: false,
-      ReadonlyRootfs: spec.isRootReadOnly,
-      Tmpfs: Object.fromEntries(spec.scratch.map((path) => [path, 'rw,nosuid,nodev,size=64m,mode=1777'])),
-      Binds: mounts.map(({ source, target, isReadOnly }) => `${source}:${target}:${isReadOnly ? 'ro' : 'rw'}`),
-      RestartPolicy: { Name: 'no' },
-      Init: true,
-      LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '2' } },
-    },
-  };
-}
-
-function seenOf(found: Docker.ContainerInspectInfo): Seen {
-  const { Id, Name, Config, State, NetworkSettings } = found;
-  const [network] = Object.values(NetworkSettings.Networks ?? {});
-  return {
-    id: Id,
-    name: Name.replace(/^\//, ''),
-    image: Config.Image,
-    labels: Config.Labels ?? {},
-    isRunning: State.Running,
-    isPaused: State.Paused,
-    startedAtMs: momentOf(State.StartedAt),
-    stoppedAtMs: momentOf(State.FinishedAt),
-    exitCode: State.Running ? undefined : State.ExitCode,
-    address: network?.IPAddress || undefined,
-  };
-}
-
-/** Go's zero time is the year 1: never. */
-function momentOf(text: string): number | undefined {
-  const ms = Date.parse(text);
-  return ms > 0 ? ms : undefined;
-}
-
-function eventOf(line: string): EngineEvent {
-  const { Actor, timeNano } = JSON.parse(line) as { Actor: { Attributes: { name?: string } }; timeNano: number };
-  return { name: Actor.Attributes.name ?? '', atMs: timeNano / 1e6 };
-}
-
-interface Report {
-  readonly id?: string;
-  readonly status?: string;
-  readonly progressDetail?: { readonly current?: number; readonly total?: number };
-}
-
-const progressOf = ({ id, status = '', progressDetail }: Report): PullProgress => {
-  return { layer: id, status, doneBytes: progressDetail?.current, totalBytes: progressDetail?.total };
-};
-
-/** One question to the engine, with a limit. @throws EngineError */
-async function call<T>(signal: AbortSignal, limitMs: number, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const over = new AbortController();
-  const giveUp = () => over.abort();
-  signal.addEventListener('abort', giveUp, { once: true });
-  const lost = new Promise<never>((_, reject) => {
-    over.signal.addEventListener('abort', () => reject(tooLate(signal, limitMs)), { once: true });
-  });
-  const timer = setTimeout(giveUp, limitMs);
-  if (signal.aborted) giveUp();
-  try {
-    return await Promise.race([ask(over.signal), lost]);
-  } catch (error) {
-    throw troubleOf(error);
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', giveUp);
-    lost.catch(() => {});
-  }
-}
-
-function tooLate(signal: AbortSignal, limitMs: number): EngineError {
-  if (signal.aborted) return new EngineError('timeout', 'nobody waits for the engine any more');
-  return new EngineError('unreachable', `the engine did not answer within ${limitMs / 1_000} s`);
-}
-
-/** By the API's status codes; where there is none, nobody answered. */
-function troubleOf(error: unknown): EngineError {
-  if (error instanceof EngineError) return error;
-  const { statusCode, message, json, code } = error as {
-    statusCode?: number;
-    message: string;
-    json?: { message?: string };
-    code?: string;
-  };
-  const said = json?.message ?? message;
-  const options = { cause: error };
-  if (statusCode === undefined)
-    return new EngineError('unreachable', `the engine does not answer: ${code ?? message}`, options);
-  return new EngineError(kindOf(statusCode, said), said, options);
-}
-
-function kindOf(status: number, said: string): EngineTrouble {
-  if (status === 404)
-    return /no such image|manifest|not found: .*image|pull access/i.test(said) ? 'no-such-image' : 'no-such-container';
-  if (status === 304) return 'already';
-  return status === 409 ? 'conflict' : 'refused';
-}
-
-/** Of a question whose answer may be such a trouble, that there is none. */
-function unless(...troubles: readonly EngineTrouble[]) {
-  return async <T>(ask: () => Promise<T>): Promise<T | undefined> => {
-    try {
-      return await ask();
-    } catch (error) {
-      if (error instanceof EngineError && troubles.includes(error.trouble)) return undefined;
-      throw error;
-    }
-  };
-}
-
-const unlessMissing = unless('no-such-container');

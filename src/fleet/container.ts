@@ -8,6 +8,8 @@ export const labels = {
   server: 'mcp-hub.server',
   /** Whose it is, where several fleets share an engine. */
   fleet: 'mcp-hub.fleet',
+  /** Which process of that fleet made it: two that are told to be the same fleet are told apart by it. */
+  instance: 'mcp-hub.instance',
   /** Of the settings that it was made with. */
   fingerprint: 'mcp-hub.fingerprint',
   /** What operators filter by: `docker ps --filter label=mcp-hub`. */

@@ -1,5 +1,5 @@
 /** Docker's Engine API, or Podman's of the same shape, behind the fleet's small interface. */
-import { type Duplex, PassThrough } from 'node:stream';
+import { type Duplex, PassThrough, type Readable } from 'node:stream';
 import Docker from 'dockerode';
 import { call, troubleOf, unless, unlessMissing } from './docker-calls.ts';
 import { eventOf, filterOf, optionsOf, progressOf, type Report, seenOf } from './docker-shapes.ts';
@@ -13,9 +13,19 @@ import type {
   Seen,
 } from './engine.ts';
 
-/** No call but a pull and a stop takes longer on an engine that is well. */
-const callTimeoutMs = 10_000;
-const pullTimeoutMs = 15 * 60_000;
+/**
+ * How long an engine is given. A question that a well engine answers in milliseconds is not waited for longer than a caller
+ * of the API is to wait for `504 ENGINE_UNREACHABLE`; a change may take its time on a machine that starts fifty at once.
+ */
+const limits = { questionMs: 5_000, changeMs: 30_000, pullMs: 15 * 60_000 } as const;
+/** After a stop's own grace: to kill it, and to say so. */
+const killMs = 10_000;
+
+/** What the types of dockerode do not know of itself. */
+interface Untyped {
+  ping(options: { readonly abortSignal: AbortSignal }): Promise<unknown>;
+  info(options: { readonly abortSignal: AbortSignal }): Promise<{ readonly SystemTime?: string }>;
+}
 
 /** Where the engine is: a socket's path, or what DOCKER_HOST says. */
 export type EnginePlace = { readonly socketPath: string } | { readonly host: string; readonly port: number };
@@ -37,12 +47,21 @@ export class DockerEngine implements ContainerEngine {
   }
 
   async ping(signal: AbortSignal): Promise<void> {
-    await call(signal, callTimeoutMs, () => this.#docker.ping());
+    const docker = this.#docker as unknown as Untyped;
+    await call(signal, limits.questionMs, (abortSignal) => docker.ping({ abortSignal }));
+  }
+
+  async timeMs(signal: AbortSignal): Promise<number> {
+    const docker = this.#docker as unknown as Untyped;
+    const { SystemTime = '' } = await call(signal, limits.questionMs, (abortSignal) => docker.info({ abortSignal }));
+    const ms = Date.parse(SystemTime);
+    // An engine that does not say has no events from before, either.
+    return Number.isNaN(ms) ? Date.now() : ms;
   }
 
   async list(labels: Readonly<Record<string, string>>, signal: AbortSignal): Promise<readonly Seen[]> {
     const options = { all: true, filters: JSON.stringify({ label: filterOf(labels) }) };
-    const found = await call(signal, callTimeoutMs, (abortSignal) => {
+    const found = await call(signal, limits.questionMs, (abortSignal) => {
       return this.#docker.listContainers({ ...options, abortSignal });
     });
     const seen = await Promise.all(found.map(({ Id }) => this.inspect(Id, signal)));
@@ -52,13 +71,13 @@ export class DockerEngine implements ContainerEngine {
   async inspect(name: string, signal: AbortSignal): Promise<Seen | undefined> {
     return unlessMissing(async () => {
       const container = this.#docker.getContainer(name);
-      return seenOf(await call(signal, callTimeoutMs, (abortSignal) => container.inspect({ abortSignal })));
+      return seenOf(await call(signal, limits.questionMs, (abortSignal) => container.inspect({ abortSignal })));
     });
   }
 
   async create(spec: ContainerSpec, signal: AbortSignal): Promise<string> {
     const options = optionsOf(spec);
-    const { id } = await call(signal, callTimeoutMs, (abortSignal) => {
+    const { id } = await call(signal, limits.changeMs, (abortSignal) => {
       return this.#docker.createContainer({ ...options, abortSignal });
     });
     return id;
@@ -66,7 +85,7 @@ export class DockerEngine implements ContainerEngine {
 
   async start(name: string, signal: AbortSignal): Promise<void> {
     const container = this.#docker.getContainer(name);
-    await unless('already')(() => call(signal, callTimeoutMs, (abortSignal) => container.start({ abortSignal })));
+    await unless('already')(() => call(signal, limits.changeMs, (abortSignal) => container.start({ abortSignal })));
   }
 
   async stop(name: string, graceMs: number, signal: AbortSignal): Promise<void> {
@@ -75,20 +94,27 @@ export class DockerEngine implements ContainerEngine {
     await unless(
       'already',
       'no-such-container',
-    )(() => call(signal, graceMs + callTimeoutMs, (abortSignal) => container.stop({ t, abortSignal })));
+    )(() => call(signal, graceMs + killMs, (abortSignal) => container.stop({ t, abortSignal })));
   }
 
   async remove(name: string, signal: AbortSignal): Promise<void> {
     const container = this.#docker.getContainer(name);
-    await unlessMissing(() =>
-      call(signal, callTimeoutMs, (abortSignal) => container.remove({ force: true, v: true, abortSignal })),
-    );
+    const options = { force: true, v: true };
+    const remove = () => call(signal, limits.changeMs, (abortSignal) => container.remove({ ...options, abortSignal }));
+    await unlessMissing(remove).catch(async (error: EngineError) => {
+      // Somebody else removes it already: it is gone when that is done.
+      if (error.trouble !== 'conflict') throw error;
+      await call(signal, limits.changeMs, (abortSignal) => container.wait({ condition: 'removed', abortSignal })).catch(
+        () => {},
+      );
+      if (await this.inspect(name, signal)) throw error;
+    });
   }
 
   async attach(name: string, signal: AbortSignal): Promise<Attachment> {
     const container = this.#docker.getContainer(name);
     const options = { stream: true, hijack: true, stdin: true, stdout: true, stderr: true };
-    const stream = await call(signal, callTimeoutMs, (abortSignal) => container.attach({ ...options, abortSignal }));
+    const stream = await call(signal, limits.changeMs, (abortSignal) => container.attach({ ...options, abortSignal }));
     const [stdout, stderr] = [new PassThrough(), new PassThrough()];
     container.modem.demuxStream(stream, stdout, stderr);
     const end = () => {
@@ -99,33 +125,20 @@ export class DockerEngine implements ContainerEngine {
     return { stdin: stream as Duplex, stdout, stderr, close: () => stream.end() };
   }
 
-  async *events(
+  async events(
     labels: Readonly<Record<string, string>>,
     sinceMs: number,
     signal: AbortSignal,
-  ): AsyncGenerator<EngineEvent> {
-    const filters = { type: ['container' as const], label: filterOf(labels) };
-    const since = sinceMs / 1_000;
-    const stream = await call(signal, callTimeoutMs, () => this.#docker.getEvents({ since, filters }));
-    const end = () => (stream as NodeJS.ReadableStream & { destroy(): void }).destroy();
-    signal.addEventListener('abort', end, { once: true });
-    try {
-      let rest = '';
-      for await (const chunk of stream) {
-        const lines = (rest + chunk).split('\n');
-        rest = lines.pop() ?? '';
-        for (const line of lines.filter((one) => one.trim() !== '')) yield eventOf(line);
-      }
-    } catch (error) {
-      if (!signal.aborted) throw troubleOf(error);
-    } finally {
-      signal.removeEventListener('abort', end);
-      end();
-    }
+  ): Promise<AsyncIterable<EngineEvent>> {
+    const options = { since: sinceMs / 1_000, filters: { type: ['container' as const], label: filterOf(labels) } };
+    const stream = await call(signal, limits.questionMs, (abortSignal) => {
+      return this.#docker.getEvents({ ...options, abortSignal });
+    });
+    return eventsIn(stream as Readable, signal);
   }
 
   async pull(image: string, onProgress: (progress: PullProgress) => void, signal: AbortSignal): Promise<void> {
-    await call(signal, pullTimeoutMs, async (abortSignal) => {
+    await call(signal, limits.pullMs, async (abortSignal) => {
       const stream = await this.#docker.pull(image, { abortSignal });
       await new Promise<void>((resolve, reject) => {
         const told = (report: Report) => onProgress(progressOf(report));
@@ -136,13 +149,32 @@ export class DockerEngine implements ContainerEngine {
 
   async network(name: string, labels: Readonly<Record<string, string>>, signal: AbortSignal): Promise<void> {
     const network = this.#docker.getNetwork(name);
-    const there = await unlessMissing(() => call(signal, callTimeoutMs, () => network.inspect()));
+    const there = await unlessMissing(() => call(signal, limits.questionMs, () => network.inspect()));
     if (there) return;
     const options = { Name: name, Labels: { ...labels }, CheckDuplicate: true };
-    await call(signal, callTimeoutMs, (abortSignal) => this.#docker.createNetwork({ ...options, abortSignal })).catch(
+    await call(signal, limits.changeMs, (abortSignal) => this.#docker.createNetwork({ ...options, abortSignal })).catch(
       (error: EngineError) => {
         if (error.trouble !== 'conflict') throw error; // somebody else was faster
       },
     );
+  }
+}
+
+async function* eventsIn(stream: Readable, signal: AbortSignal): AsyncGenerator<EngineEvent> {
+  const end = () => void stream.destroy();
+  signal.addEventListener('abort', end, { once: true });
+  if (signal.aborted) end();
+  try {
+    let rest = '';
+    for await (const chunk of stream) {
+      const lines = (rest + chunk).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines.filter((one) => one.trim() !== '')) yield eventOf(line);
+    }
+  } catch (error) {
+    if (!signal.aborted) throw troubleOf(error);
+  } finally {
+    signal.removeEventListener('abort', end);
+    end();
   }
 }

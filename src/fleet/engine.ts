@@ -98,6 +98,8 @@ export interface Attachment {
 /** All of it throws EngineError, promptly when the signal is aborted; what is under way in the engine goes on there. */
 export interface ContainerEngine {
   ping(signal: AbortSignal): Promise<void>;
+  /** Its own clock, in milliseconds since the epoch: it may run on another machine than the fleet. */
+  timeMs(signal: AbortSignal): Promise<number>;
   /** Those with all of these labels, running or not. */
   list(labels: Readonly<Record<string, string>>, signal: AbortSignal): Promise<readonly Seen[]>;
   inspect(name: string, signal: AbortSignal): Promise<Seen | undefined>;
@@ -106,11 +108,18 @@ export interface ContainerEngine {
   start(name: string, signal: AbortSignal): Promise<void>;
   /** Asks it to end, and kills it after the grace. Not running, or not there: all the better. */
   stop(name: string, graceMs: number, signal: AbortSignal): Promise<void>;
-  /** With its anonymous volumes. Not there: all the better. */
+  /** With its anonymous volumes; resolves when it is gone. Not there: all the better. */
   remove(name: string, signal: AbortSignal): Promise<void>;
   attach(name: string, signal: AbortSignal): Promise<Attachment>;
-  /** Until the stream breaks, or the signal is aborted. */
-  events(labels: Readonly<Record<string, string>>, sinceMs: number, signal: AbortSignal): AsyncIterable<EngineEvent>;
+  /**
+   * What happened since then, and what happens, until the stream breaks or the signal is aborted. Resolves when it listens.
+   * @param sinceMs by the engine's clock; what happened at that very moment is told once more
+   */
+  events(
+    labels: Readonly<Record<string, string>>,
+    sinceMs: number,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<EngineEvent>>;
   pull(image: string, onProgress: (progress: PullProgress) => void, signal: AbortSignal): Promise<void>;
   /** Creates it if it is not there. */
   network(name: string, labels: Readonly<Record<string, string>>, signal: AbortSignal): Promise<void>;

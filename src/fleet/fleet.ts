@@ -4,8 +4,9 @@
  */
 import { setMaxListeners } from 'node:events';
 import type { Clock } from '../core/ports.ts';
-import { labels, labelsOf, type Owner } from './container.ts';
-import type { ContainerEngine, PullProgress, Seen } from './engine.ts';
+import { containerName, labels, labelsOf } from './container.ts';
+import { type ContainerEngine, EngineError, type PullProgress, type Seen } from './engine.ts';
+import { EngineWatch } from './engine-watch.ts';
 import type { Change } from './life.ts';
 import { Server } from './server.ts';
 import { Sessions } from './sessions.ts';
@@ -16,8 +17,8 @@ import type { Workshop } from './workshop.ts';
 
 /** What is not heard of is seen by then. */
 const reconcileMs = 30_000;
-/** An engine that is gone is asked again so often. */
-const reconnectMs = 1_000;
+/** What nobody is configured for gets this to end by itself. */
+const strangerGraceMs = 10_000;
 /** Stops at the end are given up after the servers' own time and this. */
 const closingMs = 10_000;
 
@@ -54,7 +55,7 @@ export class Fleet {
   readonly slots: Slots;
   readonly #means: FleetMeans;
   readonly #imageOf: ReadonlyMap<string, string>;
-  #isConnected = false;
+  readonly #watch: EngineWatch;
 
   constructor(settings: FleetSettings, means: FleetMeans) {
     this.settings = settings;
@@ -72,24 +73,33 @@ export class Fleet {
         ];
       }),
     );
+    this.#watch = new EngineWatch({
+      engine: means.engine,
+      clock: means.clock,
+      owner: settings,
+      heard: (container) => this.servers.get(container.slice(containerName('').length))?.poke(),
+      turned: () => this.#pokeAll(),
+      tidy: (signal) => this.#removeStrangers(signal),
+      troubled: (error) => means.remarked('the engine does not answer', { error }),
+    });
   }
 
   /** Whether the engine answered when it was asked last. */
   get isConnected(): boolean {
-    return this.#isConnected;
+    return this.#watch.isConnected;
   }
 
   /** Until aborted, and until everything is as it is to be left. */
   async run(scope: AbortSignal): Promise<void> {
     setMaxListeners(0, scope);
     const parts = [...this.servers.values()].map((server) => server.run(scope));
-    await Promise.all([...parts, this.#listen(scope), this.#reconcile(scope), this.sessions.run(scope)]);
+    await Promise.all([...parts, this.#watch.run(scope), this.#reconcile(scope), this.sessions.run(scope)]);
     if (this.settings.isCleanedUpOnShutdown) await this.#close();
   }
 
   /** The engine's own word, on what is there of this fleet. @throws EngineError */
   containers(signal: AbortSignal): Promise<readonly Seen[]> {
-    return this.#means.engine.list(labelsOf(this.#owner), signal);
+    return this.#means.engine.list(labelsOf(this.settings), signal);
   }
 
   /** Takes away what does not run. @throws EngineError if the engine does not answer */
@@ -101,7 +111,7 @@ export class Fleet {
       return { container: name, error: failure instanceof Error ? failure.message : undefined };
     });
     const results = await Promise.all(tries);
-    for (const server of this.servers.values()) server.poke();
+    this.#pokeAll();
     return {
       removed: results.flatMap(({ container, error }) => (error === undefined ? [container] : [])),
       failed: results.flatMap(({ container, error }) => (error === undefined ? [] : [{ container, error }])),
@@ -115,55 +125,32 @@ export class Fleet {
     return this.#means.engine.pull(image, onProgress, signal);
   }
 
-  get #owner(): Owner {
-    return this.settings;
-  }
-
-  /** What the engine tells, from the last word on; reconnects for ever. */
-  async #listen(scope: AbortSignal): Promise<void> {
-    const { engine, clock, remarked } = this.#means;
-    let sinceMs = this.#means.wallMs();
-    while (!scope.aborted) {
-      try {
-        await engine.ping(scope);
-        await engine.network(this.settings.networkName, labelsOf(this.#owner), scope);
-        this.#become(true);
-        for await (const { name, atMs } of engine.events(labelsOf(this.#owner), sinceMs, scope)) {
-          sinceMs = atMs;
-          this.servers.get(name.replace(/^mcp-hub-/, ''))?.poke();
-        }
-      } catch (error) {
-        if (scope.aborted) return;
-        if (this.#isConnected) remarked('the engine is lost', { error: (error as Error).message });
-      }
-      this.#become(false);
-      await clock.sleep(reconnectMs, scope);
-    }
-  }
-
   /** Whatever the stream said or did not say: everybody looks. */
   async #reconcile(scope: AbortSignal): Promise<void> {
     while (!scope.aborted) {
-      await this.#removeStrangers(scope).catch(() => {});
       await this.#means.clock.sleep(reconcileMs, scope);
-      for (const server of this.servers.values()) server.poke();
+      this.#pokeAll();
     }
   }
 
-  /** Containers of this fleet whose server is in no configuration any more. */
-  async #removeStrangers(scope: AbortSignal): Promise<void> {
+  /** Containers of this fleet whose server is in no configuration any more, as they are found when it comes. */
+  async #removeStrangers(signal: AbortSignal): Promise<void> {
     const { engine, remarked } = this.#means;
-    for (const seen of await this.containers(scope)) {
-      if (this.servers.has(serverOf(seen))) continue;
-      remarked('a container whose server is not configured any more is taken away', { container: seen.name });
-      await engine.stop(seen.id, closingMs, scope);
-      await engine.remove(seen.id, scope);
-    }
+    const strangers = (await this.containers(signal)).filter((seen) => !this.servers.has(serverOf(seen)));
+    const removed = strangers.map(async ({ id, name }) => {
+      remarked('a container whose server is not configured any more is taken away', { container: name });
+      try {
+        await engine.stop(id, strangerGraceMs, signal);
+        await engine.remove(id, signal);
+      } catch (error) {
+        if (error instanceof EngineError && error.trouble === 'unreachable') throw error;
+        remarked('a container is left', { container: name, error: (error as Error).message });
+      }
+    });
+    await Promise.all(removed);
   }
 
-  #become(isConnected: boolean): void {
-    if (this.#isConnected === isConnected) return;
-    this.#isConnected = isConnected;
+  #pokeAll(): void {
     for (const server of this.servers.values()) server.poke();
   }
 

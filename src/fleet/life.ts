@@ -110,7 +110,10 @@ export class Life<U extends Upstream> {
     try {
       this.#seen = await this.#means.workshop.look(scope);
     } catch (error) {
-      if (!scope.aborted && this.#state !== 'unknown') this.#become('engine-lost', (error as Error).message);
+      if (scope.aborted) return;
+      // What runs may still serve; not if the engine was in the way of its words.
+      if (this.#service?.upstream.isLost) this.letGo();
+      if (this.#state !== 'unknown') this.#become('engine-lost', (error as Error).message);
       return;
     }
     const event = this.#eventOf(this.#seen);

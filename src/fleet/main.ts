@@ -2,6 +2,7 @@
  * `tandem fleet`: a process of its own, a service like any other for the tandem that runs it. From its words and its
  * configuration to an API that listens, until TERM or INT, and then to nothing left.
  */
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import pino from 'pino';
 import { ConfigError, UnavailableError } from '../core/errors.ts';
@@ -68,7 +69,8 @@ function bytesOf(path: string): Buffer {
 
 function makeFleet(settings: FleetSettings, log: pino.Logger): Fleet {
   const engine = new DockerEngine(placeOf(settings.socketPath, process.env));
-  const shop = { engine, owner: settings, version: TANDEM_VERSION, environmentOf: serverEnvironment };
+  const instance = randomBytes(6).toString('hex');
+  const shop = { engine, owner: settings, instance, version: TANDEM_VERSION, environmentOf: serverEnvironment };
   return new Fleet(settings, {
     engine,
     clock: systemClock,

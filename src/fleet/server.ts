@@ -165,7 +165,9 @@ export class Server<U extends Upstream = Upstream> implements Owner {
     signal.throwIfAborted();
     if (isDone()) return;
     if (!this.#demand.held) throw new ClosedError(`"${this.name}" was asked for again meanwhile`);
-    throw this.#life.failures.error ?? new EngineError('unreachable', this.#life.reason);
+    // Who was told that it failed does not expect it to happen later.
+    this.#demand.held = undefined;
+    throw this.#trouble;
   }
 
   /** Until aborted. A container that runs is left running: see `close`. */
@@ -182,6 +184,13 @@ export class Server<U extends Upstream = Upstream> implements Owner {
   async close(signal: AbortSignal): Promise<void> {
     await this.#means.workshop.clear({ remove: true }, signal);
     this.#means.slots.release(this);
+  }
+
+  /** What is in the way now: an engine that is gone comes before what failed while it was there. */
+  get #trouble(): Error {
+    const { state, reason, failures } = this.#life;
+    const lost = new EngineError('unreachable', reason);
+    return state === 'unknown' ? lost : (failures.error ?? lost);
   }
 
   #leaseOf(service: Service<U>): Lease<U> {
@@ -298,7 +307,7 @@ export class Server<U extends Upstream = Upstream> implements Owner {
     signal.throwIfAborted();
     if (this.#life.service && isServing()) return this.#life.service;
     if (this.#demand.held) throw new ClosedError(`"${this.name}" was stopped by name`);
-    throw this.#life.failures.error ?? new EngineError('unreachable', this.#life.reason);
+    throw this.#trouble;
   }
 }
 

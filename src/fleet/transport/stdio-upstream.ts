@@ -60,7 +60,7 @@ export class StdioUpstream implements McpUpstream {
   }
 
   get isConnected(): boolean {
-    return this.#isConnected;
+    return this.#isConnected && !this.#isLost;
   }
 
   get isLost(): boolean {

@@ -35,7 +35,7 @@ interface Pending {
 }
 
 const methodNotFound = -32_601;
-const connectionClosed = -32_000;
+const gone = { code: -32_000, message: 'the server is gone' } as const;
 
 export class Switchboard {
   readonly #server: Transport;
@@ -107,8 +107,7 @@ export class Switchboard {
   /** Whoever waits is told that there will be no answer. */
   close(): void {
     for (const { session, id } of this.#pending.values()) {
-      const error = { code: connectionClosed, message: 'the server is gone' };
-      session.send({ jsonrpc: '2.0', id, error }, id);
+      session.send({ jsonrpc: '2.0', id, error: gone }, id);
     }
     this.#pending.clear();
     this.#sessions.clear();
@@ -137,7 +136,9 @@ export class Switchboard {
     }
     const withToken =
       progressToken === undefined ? params : { ...params, _meta: { ...params?._meta, progressToken: number } };
-    this.#tell({ jsonrpc: '2.0', id: number, method, ...(withToken && { params: withToken }) });
+    const request = { jsonrpc: '2.0' as const, id: number, method, ...(withToken && { params: withToken }) };
+    // `close` has answered those before it.
+    this.#server.send(request).catch(() => this.#answer(number, { error: gone }));
   }
 
   /** A client hangs up when it hears of a version that it does not know: an older one than the server's stays its own. */

@@ -10,6 +10,8 @@ interface Entry {
   readonly server: string;
   /** What keeps the server running for it. */
   readonly lease: Lease<McpUpstream>;
+  /** Heard when the server is gone. */
+  readonly gone: () => void;
   /** Requests and streams of it that are not over. */
   open: number;
   quietSinceMs: number;
@@ -32,16 +34,20 @@ export class Sessions {
   }
 
   begin(server: string, id: string, lease: Lease<McpUpstream>): void {
-    this.#entries.set(id, { server, lease, open: 0, quietSinceMs: this.#clock.now() });
-    if (lease.lost.aborted) this.finish(id);
-    else lease.lost.addEventListener('abort', () => this.finish(id), { once: true });
+    const gone = () => this.finish(id);
+    this.#entries.set(id, { server, lease, gone, open: 0, quietSinceMs: this.#clock.now() });
+    if (lease.lost.aborted) gone();
+    else lease.lost.addEventListener('abort', gone, { once: true });
   }
 
   /** The client ended it, or its server did. */
   finish(id: string): void {
     const entry = this.#entries.get(id);
-    if (!this.#entries.delete(id)) return;
-    entry?.lease.release();
+    if (!entry) return;
+    this.#entries.delete(id);
+    // A server that is always on would keep one for every session that ever was.
+    entry.lease.lost.removeEventListener('abort', entry.gone);
+    entry.lease.release();
   }
 
   /**

@@ -8,6 +8,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { transitions } from '../src/core/state.ts';
+import { stateDiagram } from './docs-parts.mjs';
 
 const [path = join(import.meta.dirname, '../ARCHITECTURE.md')] = process.argv
   .slice(2)
@@ -15,32 +16,15 @@ const [path = join(import.meta.dirname, '../ARCHITECTURE.md')] = process.argv
 const isCheck = process.argv.includes('--check');
 const marks = ['<!-- state diagram -->', '<!-- /state diagram -->'];
 
-/** One arrow for each pair of states, with all events that lead from one to the other. */
-function arrowsFrom([from, events]) {
-  return [...new Set(Object.values(events))].map((to) => {
-    const words = Object.keys(events).filter((event) => events[event] === to);
-    return `    ${from} --> ${to}: ${words.join(', ')}`;
-  });
-}
-
-function draw() {
-  const entries = Object.entries(transitions);
-  const ends = entries
-    .filter(([, events]) => Object.keys(events).length === 0)
-    .map(([state]) => `    ${state} --> [*]`);
-  const lines = ['stateDiagram-v2', `    [*] --> ${entries[0][0]}`, ...entries.flatMap(arrowsFrom), ...ends];
-  return ['```mermaid', ...lines, '```'].join('\n');
-}
-
 /** The text with the diagram between its marks; everything else stays. */
 function withDiagram(text) {
   const [start, end] = marks.map((mark) => text.indexOf(mark));
   if (start < 0 || end < start) throw new Error(`${basename(path)} has no ${marks.join(' … ')}`);
-  return `${text.slice(0, start + marks[0].length)}\n${draw()}\n${text.slice(end)}`;
+  return `${text.slice(0, start + marks[0].length)}\n${stateDiagram(transitions)}\n${text.slice(end)}`;
 }
 
 if (!existsSync(path)) {
-  console.log(draw());
+  console.log(stateDiagram(transitions));
 } else {
   const text = readFileSync(path, 'utf8');
   const drawn = withDiagram(text);

@@ -3,28 +3,30 @@
  * configuration to an API that listens, until TERM or INT, and then to nothing left.
  */
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { isIPv6 } from 'node:net';
 import pino from 'pino';
 import { ConfigError, UnavailableError } from '../core/errors.ts';
 import { EX_CONFIG, EX_SOFTWARE, EX_UNAVAILABLE, EX_USAGE } from '../core/outcome.ts';
 import { makeApp } from './api/app.ts';
-import { type CommandLine, help, readCommandLine, UsageError, usage } from './command-line.ts';
+import { askedFor, help, UsageError, usage } from './command-line.ts';
+import { configure } from './configuration.ts';
 import { ContainerWorkshop } from './container-workshop.ts';
 import { DockerEngine, placeOf } from './docker-engine.ts';
 import { environmentOf } from './environment.ts';
 import { Fleet } from './fleet.ts';
-import { type FleetSettings, readSettings } from './settings/settings.ts';
+import { fleetSchema } from './settings/json-schema.ts';
+import type { FleetSettings } from './settings/settings.ts';
 import { systemClock } from './system-clock.ts';
 
 declare const TANDEM_VERSION: string;
 
 async function main(argv: readonly string[]): Promise<number> {
-  if (argv.includes('--help')) {
-    process.stdout.write(help);
+  const asked = askedFor(argv);
+  if (asked) {
+    process.stdout.write(asked === 'help' ? help : `${JSON.stringify(fleetSchema(), undefined, 2)}\n`);
     return 0;
   }
-  const commandLine = read(argv);
-  const settings = await configured(commandLine);
+  const { commandLine, settings } = await configure(argv, process.env);
   const log = pino({ name: 'tandem-fleet', base: {} }, pino.destination({ fd: 2, sync: true }));
   const scope = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => scope.abort(signal));
@@ -38,33 +40,17 @@ async function main(argv: readonly string[]): Promise<number> {
   });
   const { servers } = settings;
   log.info(
-    { url: `http://${host}:${port}`, servers: servers.map(({ name }) => name), enabled: settings.isEnabled },
+    {
+      url: `http://${isIPv6(host) ? `[${host}]` : host}:${port}`,
+      servers: servers.map(({ name }) => name),
+      enabled: settings.isEnabled,
+    },
     'the fleet listens',
   );
   const [over] = await Promise.all([untilAborted(scope.signal), fleet?.run(scope.signal)]);
   await app.close();
   log.info({ reason: over }, 'the fleet ends');
   return 0;
-}
-
-function read(argv: readonly string[]): CommandLine {
-  const result = readCommandLine(argv, process.env);
-  if ('problems' in result) throw new ConfigError(result.problems);
-  return result.commandLine;
-}
-
-async function configured({ configPath }: CommandLine): Promise<FleetSettings> {
-  const result = await readSettings(bytesOf(configPath), configPath);
-  if ('problems' in result) throw new ConfigError(result.problems);
-  return result.settings;
-}
-
-function bytesOf(path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw new ConfigError([{ subject: path, message: `cannot be read: ${(error as NodeJS.ErrnoException).code}` }]);
-  }
 }
 
 function makeFleet(settings: FleetSettings, log: pino.Logger): Fleet {

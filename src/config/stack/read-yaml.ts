@@ -26,8 +26,8 @@ export interface ReadYaml {
 
 const start: Position = { line: 1, column: 1 };
 
-/** Reads one document. Whatever is in the bytes, it throws nothing. */
-export async function readYaml(bytes: Uint8Array): Promise<ReadYaml> {
+/** Reads one document. Whatever is in the bytes, it throws nothing. @param accepted what stands in it, where there is nothing */
+export async function readYaml(bytes: Uint8Array, accepted = 'a map with "services"'): Promise<ReadYaml> {
   const fail = (message: string, at = start): ReadYaml => ({ problems: [{ at, message }] });
   if (bytes.length > mostYamlBytes)
     return fail(`${bytes.length} bytes are too many; accepted: at most ${mostYamlBytes} (1 MiB)`);
@@ -46,7 +46,7 @@ export async function readYaml(bytes: Uint8Array): Promise<ReadYaml> {
     return { problems: syntax.slice(0, mostSyntaxProblems).map((error) => syntaxProblem(error, lines)) };
   }
   if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) {
-    return fail('the file is empty; accepted: a map with "services"');
+    return fail(`the file is empty; accepted: ${accepted}`);
   }
   const converter = new Converter(lines, { isAlias, isMap, isScalar, isSeq });
   const root = converter.convert(document.contents, 0);

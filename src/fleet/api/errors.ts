@@ -3,48 +3,41 @@ import { EngineError, type EngineTrouble } from '../engine.ts';
 import { ClosedError } from '../server.ts';
 import { LimitError } from '../slots.ts';
 
-export type Code =
-  | 'BAD_REQUEST'
-  | 'UNAUTHORIZED'
-  | 'FORBIDDEN_HOST'
-  | 'NOT_FOUND'
-  | 'UNKNOWN_SERVER'
-  | 'SESSION_NOT_FOUND'
-  | 'METHOD_NOT_ALLOWED'
-  | 'LIMIT_REACHED'
-  | 'CONFLICT'
-  | 'TOO_LARGE'
-  | 'IMAGE_MISSING'
-  | 'INTERNAL'
-  | 'ENGINE_ERROR'
-  | 'ENGINE_UNREACHABLE'
-  | 'SERVER_FAILED'
-  | 'SERVER_TIMEOUT'
-  | 'SERVER_CLOSED'
-  | 'DOCKER_DISABLED'
-  | 'SHUTTING_DOWN';
+/** All of them: the status, and in one sentence when it is the answer. */
+export const errors = {
+  BAD_REQUEST: {
+    status: 400,
+    when: 'the request cannot be read, or its body has keys or values that are not accepted',
+  },
+  UNAUTHORIZED: { status: 401, when: 'a token is needed, and none or another one was sent' },
+  FORBIDDEN_HOST: {
+    status: 403,
+    when: 'the `Host` header names another machine: a page that points a name at this one',
+  },
+  FORBIDDEN_ORIGIN: { status: 403, when: 'a web page of another origin asks, by way of its visitor' },
+  NOT_FOUND: { status: 404, when: 'there is nothing at this path' },
+  UNKNOWN_SERVER: { status: 404, when: 'no server of this name is configured' },
+  SESSION_NOT_FOUND: { status: 404, when: 'the MCP session is over, or never was; the client begins a new one' },
+  METHOD_NOT_ALLOWED: { status: 405, when: 'the path is right and the method is not; `Allow` says which are' },
+  REQUEST_TIMEOUT: { status: 408, when: 'the request did not come to its end in time' },
+  LIMIT_REACHED: { status: 409, when: 'all `maxContainers` run, and none of them is idle' },
+  CONFLICT: { status: 409, when: "another container has the server's name, or is being removed" },
+  TOO_LARGE: { status: 413, when: 'the body has more than 4 MiB' },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, when: 'the body is not `application/json`' },
+  IMAGE_MISSING: { status: 424, when: 'the engine does not have the image: it has to be pulled or built' },
+  HEADERS_TOO_LARGE: { status: 431, when: 'the headers have more than 16 KiB' },
+  CLIENT_GONE: { status: 499, when: 'the caller hung up before there was an answer; in metrics only' },
+  INTERNAL: { status: 500, when: 'a bug of the fleet; its log has more' },
+  ENGINE_ERROR: { status: 502, when: 'the engine answered with an error that has no other code' },
+  SERVER_FAILED: { status: 502, when: 'the server did not start, ended while it answered, or the engine refused it' },
+  DOCKER_DISABLED: { status: 503, when: '`docker.enabled` is false' },
+  SERVER_CLOSED: { status: 503, when: 'the server was stopped by name, or no window of its schedule is open' },
+  SHUTTING_DOWN: { status: 503, when: 'the fleet ends' },
+  ENGINE_UNREACHABLE: { status: 504, when: 'the engine does not answer' },
+  SERVER_TIMEOUT: { status: 504, when: 'the server did not serve within its `startTimeout`' },
+} as const satisfies Readonly<Record<string, { readonly status: number; readonly when: string }>>;
 
-export const statusOf: Readonly<Record<Code, number>> = {
-  BAD_REQUEST: 400,
-  UNAUTHORIZED: 401,
-  FORBIDDEN_HOST: 403,
-  NOT_FOUND: 404,
-  UNKNOWN_SERVER: 404,
-  SESSION_NOT_FOUND: 404,
-  METHOD_NOT_ALLOWED: 405,
-  LIMIT_REACHED: 409,
-  CONFLICT: 409,
-  TOO_LARGE: 413,
-  IMAGE_MISSING: 424,
-  INTERNAL: 500,
-  ENGINE_ERROR: 502,
-  ENGINE_UNREACHABLE: 504,
-  SERVER_FAILED: 502,
-  SERVER_TIMEOUT: 504,
-  SERVER_CLOSED: 503,
-  DOCKER_DISABLED: 503,
-  SHUTTING_DOWN: 503,
-};
+export type Code = keyof typeof errors;
 
 /** A request that cannot be answered as it was meant. */
 export class ApiError extends Error {
@@ -57,7 +50,7 @@ export class ApiError extends Error {
   }
 
   get status(): number {
-    return statusOf[this.code];
+    return errors[this.code].status;
   }
 }
 
@@ -71,6 +64,15 @@ const byTrouble: Readonly<Record<EngineTrouble, Code>> = {
   timeout: 'SERVER_TIMEOUT',
 };
 
+/** Of what HTTP itself found wrong. */
+const byStatus: Readonly<Record<number, Code>> = {
+  404: 'NOT_FOUND',
+  408: 'REQUEST_TIMEOUT',
+  413: 'TOO_LARGE',
+  415: 'UNSUPPORTED_MEDIA_TYPE',
+  431: 'HEADERS_TOO_LARGE',
+};
+
 /** Whatever was thrown, as an answer. What nobody expected is a bug, and its text is not for callers. */
 export function apiErrorOf(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
@@ -79,9 +81,8 @@ export function apiErrorOf(error: unknown): ApiError {
   if (error instanceof LimitError) return new ApiError('LIMIT_REACHED', error.message, options);
   if (error instanceof ClosedError) return new ApiError('SERVER_CLOSED', error.message, options);
   const { statusCode, message } = error as { statusCode?: number; message?: string };
-  if (statusCode === 413) return new ApiError('TOO_LARGE', message ?? 'too large', options);
   if (statusCode !== undefined && statusCode < 500)
-    return new ApiError('BAD_REQUEST', message ?? 'bad request', options);
+    return new ApiError(byStatus[statusCode] ?? 'BAD_REQUEST', message ?? 'bad request', options);
   return new ApiError('INTERNAL', 'an error of the fleet itself; its log tells', options);
 }
 

@@ -34,7 +34,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const fleet = settings.isEnabled ? makeFleet(settings, log) : undefined;
   const { host, port, token } = commandLine;
   const onBug = (error: unknown) => log.error({ err: error }, 'a bug');
-  const app = await makeApp({ host, token, version: TANDEM_VERSION, fleet, onBug });
+  const app = await makeApp({ host, token, version: TANDEM_VERSION, fleet, ending: scope.signal, onBug });
   await app.listen({ host, port }).catch((error: NodeJS.ErrnoException) => {
     throw new UnavailableError(`cannot listen on ${host}:${port}: ${error.code}`, { cause: error });
   });

@@ -1,14 +1,18 @@
 /** The fleet's HTTP side, put together: who may ask, how errors look, and which room answers. */
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import swagger from '@fastify/swagger';
 import fastify, { type FastifyInstance } from 'fastify';
-import { isOurHost } from '../../http/host-check.ts';
 import type { Fleet } from '../fleet.ts';
+import { fail, failRaw } from './answers.ts';
 import { dockerRoutes } from './docker-routes.ts';
-import { ApiError, apiErrorOf, bodyOf } from './errors.ts';
+import { ApiError } from './errors.ts';
+import { guard, isTrusted, openRoute } from './guard.ts';
 import { mcpRoute } from './mcp-route.ts';
+import { watchMethods } from './methods.ts';
 import { makeMetrics } from './metrics.ts';
-import { errorBody } from './schemas.ts';
+import { openapi } from './openapi.ts';
+import { errorName, json, operation } from './operation.ts';
+import { errorBody, healthAnswer } from './schemas.ts';
 
 export interface AppOptions {
   /** Where it will listen: requests for other hosts are refused. */
@@ -18,6 +22,8 @@ export interface AppOptions {
   readonly version: string;
   /** Absent: Docker is disabled. */
   readonly fleet: Fleet | undefined;
+  /** Aborted when the fleet ends: who asks from then on, or still waits, hears that. */
+  readonly ending: AbortSignal;
   /** An answer with 500: what really happened. */
   readonly onBug: (error: unknown) => void;
 }
@@ -27,55 +33,68 @@ const bodyLimit = 4 * 1024 * 1024;
 /** And one with more in its headers. */
 const maxHeaderSize = 16 * 1024;
 
-export async function makeApp({ host, token, version, fleet, onBug }: AppOptions): Promise<FastifyInstance> {
-  const app = fastify({ bodyLimit, forceCloseConnections: true, http: { maxHeaderSize } });
+export async function makeApp(options: AppOptions): Promise<FastifyInstance> {
+  const { token, version, fleet, ending, onBug } = options;
+  const app = fastify({
+    bodyLimit,
+    forceCloseConnections: true,
+    // Who leaves out Host is told so in the shape of all errors, by the guard.
+    http: { maxHeaderSize, requireHostHeader: false },
+    // A key that nobody reads, or of another type, is the caller's mistake.
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
+    return503OnClosing: false,
+    clientErrorHandler: failRaw,
+    frameworkErrors: (error, _request, reply) => void fail(reply, error, onBug),
+  });
+  app.decorate('ending', ending);
+  setMaxListeners(0, ending);
   const metrics = makeMetrics(fleet);
   const enabled = (): Fleet => {
     if (!fleet) throw new ApiError('DOCKER_DISABLED', 'docker.enabled is false in the configuration');
     return fleet;
   };
 
-  app.addHook('onRequest', async ({ headers, url }) => {
-    if (!isOurHost(headers.host, host)) throw new ApiError('FORBIDDEN_HOST', `"${headers.host}" is not this server`);
-    if (token !== undefined && url !== '/health' && !isBearer(headers.authorization, token)) {
-      throw new ApiError('UNAUTHORIZED', 'a bearer token is needed: "Authorization: Bearer …"');
-    }
-  });
+  app.removeContentTypeParser('text/plain');
+  app.addHook('onRequest', async (request) => guard(request, options));
   app.addHook('onResponse', async (request, reply) => metrics.answered(request, reply));
-  app.setErrorHandler((error, _request, reply) => {
-    const failure = apiErrorOf(error);
-    if (failure.code === 'INTERNAL') onBug(error);
-    if (failure.code === 'UNAUTHORIZED') reply.header('www-authenticate', 'Bearer');
-    return reply.code(failure.status).send(bodyOf(failure));
-  });
+  app.setErrorHandler((error, _request, reply) => fail(reply, error, onBug));
   app.setNotFoundHandler((request, reply) => {
-    const failure = new ApiError('NOT_FOUND', `nothing is at ${request.method} ${request.url.slice(0, 200)}`);
-    return reply.code(404).send(bodyOf(failure));
+    return fail(
+      reply,
+      new ApiError('NOT_FOUND', `nothing is at ${request.method} ${request.url.slice(0, 200)}`),
+      onBug,
+    );
   });
 
-  await app.register(swagger, {
-    openapi: {
-      info: { title: 'tandem fleet', version, description: 'MCP servers as containers, on demand' },
-      components: { schemas: { Error: structuredClone(errorBody) as object } },
-    },
+  const refuseOtherMethods = watchMethods(app);
+  app.addSchema({ $id: errorName, ...errorBody });
+  await app.register(swagger, openapi(version, token !== undefined));
+  app.get(openRoute, { schema: health }, async (request, reply) => {
+    const isWell = !ending.aborted && (!fleet || fleet.isConnected);
+    const engine = fleet ? (fleet.isConnected ? 'up' : 'down') : 'disabled';
+    const status = isWell ? 'healthy' : 'unhealthy';
+    return reply.code(isWell ? 200 : 503).send({ status, ...(isTrusted(request, token) && { engine }) });
   });
-  app.get('/health', { schema: { hide: false } }, async (_request, reply) => {
-    const isHealthy = !fleet || fleet.isConnected;
-    return reply
-      .code(isHealthy ? 200 : 503)
-      .send({ status: isHealthy ? 'healthy' : 'unhealthy', engine: fleet?.isConnected ?? 'disabled' });
+  app.get('/metrics', { schema: prometheus }, async (_request, reply) => {
+    return reply.type(metrics.contentType).send(await metrics.text());
   });
-  app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
-  app.get('/openapi.json', async () => app.swagger());
+  app.get('/openapi.json', { schema: description }, async () => app.swagger());
   await app.register(async (room) => dockerRoutes(room, enabled), { prefix: '/api/docker' });
   await app.register(async (room) => mcpRoute(room, enabled), { prefix: '/mcp' });
+  refuseOtherMethods();
   await app.ready();
   return app;
 }
 
-/** Compared by digest: equally long for any guess. */
-function isBearer(header: string | undefined, token: string): boolean {
-  const [, given = ''] = /^Bearer (.+)$/i.exec(header ?? '') ?? [];
-  const digest = (text: string) => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(given), digest(token));
-}
+const health = operation('Whether the fleet can do its work', {
+  answers: { 200: json('It can', healthAnswer), 503: json('It ends, or the engine does not answer', healthAnswer) },
+  isOpen: true,
+});
+
+const prometheus = operation('What the fleet does, for Prometheus', {
+  answers: { 200: { description: 'Metrics', content: { 'text/plain': { schema: { type: 'string' } } } } },
+});
+
+const description = operation('This document', {
+  answers: { 200: json('OpenAPI 3.1', { type: 'object', additionalProperties: true }) },
+});

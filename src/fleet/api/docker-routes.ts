@@ -3,37 +3,34 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { Fleet } from '../fleet.ts';
 import type { Server } from '../server.ts';
 import type { McpUpstream } from '../transport/upstream.ts';
-import { ApiError, apiErrorOf } from './errors.ts';
+import * as does from './docker-operations.ts';
+import { ApiError, apiErrorOf, bodyOf } from './errors.ts';
 import { hangUpOf } from './hang-up.ts';
-import {
-  cleanupAnswer,
-  containerAnswer,
-  containersAnswer,
-  pullAnswer,
-  pullBody,
-  serverParams,
-  startAnswer,
-  startBody,
-  statusAnswer,
-  stopAnswer,
-  stopBody,
-} from './schemas.ts';
+import { pullFor } from './pulling.ts';
 
 interface OneServer {
   Params: { server: string };
 }
 
-type PullResults = { successful: string[]; failed: { server: string; error: string }[] };
+interface Start extends OneServer {
+  Body: { connect?: boolean } | null;
+}
 
-/** @param fleet absent: Docker is disabled, and all of this answers so */
+interface Stop extends OneServer {
+  Body: { remove?: boolean } | null;
+}
+
+/** @param fleet throws where Docker is disabled, and all of this answers so */
 export function dockerRoutes(app: FastifyInstance, fleet: () => Fleet): void {
   const serverOf = (name: string): Server<McpUpstream> => {
     const server = fleet().servers.get(name);
     if (!server) throw new ApiError('UNKNOWN_SERVER', `no server "${name}" is configured`);
     return server;
   };
+  // Before a body is read: where nothing is done, nothing can be wrong with it.
+  app.addHook('onRequest', async () => void fleet());
 
-  app.get('/status', { schema: { response: { 200: statusAnswer } } }, async () => {
+  app.get('/status', { schema: does.status }, async () => {
     const { settings, servers, sessions } = fleet();
     const running = [...servers.values()].filter(({ view }) => view.state === 'running');
     return {
@@ -45,83 +42,62 @@ export function dockerRoutes(app: FastifyInstance, fleet: () => Fleet): void {
     };
   });
 
-  app.get('/containers', { schema: { response: { 200: containersAnswer } } }, async () => {
-    return { containers: [...fleet().servers.values()].map((server) => viewOf(server)) };
+  app.get('/containers', { schema: does.containers }, async () => {
+    return { containers: [...fleet().servers.values()].map(viewOf) };
   });
 
-  app.get<OneServer>(
-    '/containers/:server',
-    { schema: { params: serverParams, response: { 200: containerAnswer } } },
-    async ({ params }) => viewOf(serverOf(params.server)),
-  );
+  app.get<OneServer>('/containers/:server', { schema: does.container }, async ({ params }) => {
+    return viewOf(serverOf(params.server));
+  });
 
-  app.post<OneServer & { Body: { connect?: boolean } | null }>(
-    '/containers/:server/start',
-    { schema: { params: serverParams, body: startBody, response: { 200: startAnswer } } },
-    async ({ params, body }, reply) => begin(serverOf(params.server), body?.connect ?? true, reply),
-  );
+  app.post<Start>('/containers/:server/start', { schema: does.start }, async ({ params, body }, reply) => {
+    return begin(serverOf(params.server), body?.connect ?? true, hangUpOf(reply));
+  });
 
-  app.post<OneServer & { Body: { connect?: boolean } | null }>(
-    '/containers/:server/restart',
-    { schema: { params: serverParams, body: startBody, response: { 200: startAnswer } } },
-    async ({ params, body }, reply) => {
-      const server = serverOf(params.server);
-      await server.stop({ remove: true }, hangUpOf(reply));
-      return begin(server, body?.connect ?? true, reply);
-    },
-  );
+  app.post<Start>('/containers/:server/restart', { schema: does.restart }, async ({ params, body }, reply) => {
+    const server = serverOf(params.server);
+    const hangUp = hangUpOf(reply);
+    await server.stop({ remove: true }, hangUp);
+    return begin(server, body?.connect ?? true, hangUp);
+  });
 
-  app.post<OneServer & { Body: { remove?: boolean } | null }>(
-    '/containers/:server/stop',
-    { schema: { params: serverParams, body: stopBody, response: { 200: stopAnswer } } },
-    async ({ params, body }, reply) => {
-      const remove = body?.remove ?? false;
-      await serverOf(params.server).stop({ remove }, hangUpOf(reply));
-      return { success: true, server: params.server, removed: remove };
-    },
-  );
+  app.post<Stop>('/containers/:server/stop', { schema: does.stop }, async ({ params, body }, reply) => {
+    const remove = body?.remove ?? false;
+    await serverOf(params.server).stop({ remove }, hangUpOf(reply));
+    return { success: true, server: params.server, removed: remove };
+  });
 
-  app.post<{ Body: { servers: string[] } }>(
-    '/images/pull',
-    { schema: { body: pullBody, response: { 200: pullAnswer, 502: pullAnswer } } },
-    async ({ body, headers }, reply) => {
-      // Before anything is pulled: a name that nobody knows is a mistake in all of it.
-      for (const name of body.servers) serverOf(name);
-      const isStream = headers.accept?.includes('text/event-stream') === true;
-      const tell = isStream ? streamOf(reply) : () => {};
-      const results: PullResults = { successful: [], failed: [] };
-      for (const server of new Set(body.servers)) {
-        try {
-          await fleet().pull(server, (progress) => tell('progress', { server, ...progress }), hangUpOf(reply));
-          results.successful.push(server);
-        } catch (error) {
-          results.failed.push({ server, error: apiErrorOf(error).message });
-        }
-      }
-      const answer = { success: results.failed.length === 0, results };
-      if (!isStream) return reply.code(answer.success ? 200 : 502).send(answer);
-      tell('result', answer);
-      reply.raw.end();
-      return reply;
-    },
-  );
+  app.post<{ Body: { servers: string[] } }>('/images/pull', { schema: does.pull }, async ({ body, headers }, reply) => {
+    // Before anything is pulled: a name that nobody knows is a mistake in all of it.
+    for (const name of body.servers) serverOf(name);
+    const hangUp = hangUpOf(reply);
+    if (headers.accept?.includes('text/event-stream')) return streamed(reply, body.servers, hangUp);
+    const answer = await pullFor(fleet(), body.servers, () => {}, hangUp);
+    return reply.code(answer.success ? 200 : 502).send(answer);
+  });
 
-  app.post(
-    '/cleanup',
-    { schema: { response: { 200: cleanupAnswer, 502: cleanupAnswer } } },
-    async (_request, reply) => {
-      const result = await fleet().cleanUp(hangUpOf(reply));
-      return reply
-        .code(result.failed.length === 0 ? 200 : 502)
-        .send({ success: result.failed.length === 0, ...result });
-    },
-  );
+  app.post('/cleanup', { schema: does.cleanup }, async (_request, reply) => {
+    const result = await fleet().cleanUp(hangUpOf(reply));
+    const success = result.failed.length === 0;
+    return reply.code(success ? 200 : 502).send({ success, ...result });
+  });
 
-  async function begin(server: Server<McpUpstream>, connect: boolean, reply: FastifyReply) {
-    await server.start({ connect }, hangUpOf(reply));
-    const { name, view } = server;
-    return { success: true, server: name, endpoint: view.endpoint ?? null, connected: view.isConnected };
+  async function streamed(reply: FastifyReply, servers: readonly string[], hangUp: AbortSignal): Promise<FastifyReply> {
+    const tell = streamOf(reply);
+    try {
+      tell('result', await pullFor(fleet(), servers, (progress) => tell('progress', progress), hangUp));
+    } catch (error) {
+      tell('error', bodyOf(apiErrorOf(error)));
+    }
+    reply.raw.end();
+    return reply;
   }
+}
+
+async function begin(server: Server<McpUpstream>, connect: boolean, signal: AbortSignal) {
+  await server.start({ connect }, signal);
+  const { name, view } = server;
+  return { success: true, server: name, endpoint: view.endpoint ?? null, connected: view.isConnected };
 }
 
 function viewOf(server: Server<McpUpstream>) {
@@ -144,5 +120,6 @@ function viewOf(server: Server<McpUpstream>) {
 function streamOf(reply: FastifyReply): (event: string, data: object) => void {
   reply.hijack();
   reply.raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+  reply.raw.flushHeaders();
   return (event, data) => void reply.raw.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
 }

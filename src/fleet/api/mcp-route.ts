@@ -16,6 +16,7 @@ export function mcpRoute(app: FastifyInstance, fleet: () => Fleet): void {
   app.route<OneServer>({
     method: ['GET', 'POST', 'DELETE'],
     url: '/:server',
+    exposeHeadRoute: false,
     handler: async (request, reply) => {
       const { sessions, servers } = fleet();
       const name = request.params.server;

@@ -58,7 +58,8 @@ export function makeMetrics(fleet: Fleet | undefined): Metrics {
     text: () => registry.metrics(),
     answered: ({ routeOptions, method }, reply) => {
       const route = routeOptions.url ?? 'unknown';
-      requests.inc({ route, status: reply.statusCode });
+      // Of an answer that was taken out of the reply's hands, only the response itself knows.
+      requests.inc({ route, status: reply.raw.statusCode });
       if (method !== 'GET' || !route.startsWith('/mcp/')) seconds.observe({ route }, reply.elapsedTime / 1_000);
     },
   };

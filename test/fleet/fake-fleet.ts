@@ -1,5 +1,6 @@
 /** A real fleet with its real HTTP side on an engine in memory. */
 import type { FastifyInstance } from 'fastify';
+import type { Clock } from '../../src/core/ports.ts';
 import { makeApp } from '../../src/fleet/api/app.ts';
 import { ContainerWorkshop } from '../../src/fleet/container-workshop.ts';
 import { Fleet } from '../../src/fleet/fleet.ts';
@@ -28,7 +29,10 @@ export async function settingsOf(docker: object): Promise<FleetSettings> {
 }
 
 /** @param docker the configuration's part `docker`, enabled */
-export async function makeFleet(docker: object, { token }: { readonly token?: string } = {}): Promise<Made> {
+export async function makeFleet(
+  docker: object,
+  { token, clock = systemClock }: { readonly token?: string; readonly clock?: Clock } = {},
+): Promise<Made> {
   const settings = await settingsOf(docker);
   const engine = new FakeEngine(
     settings.servers.map(({ image }) => image).filter((image) => !image.includes('absent')),
@@ -36,7 +40,7 @@ export async function makeFleet(docker: object, { token }: { readonly token?: st
   const shop = { engine, owner: settings, version: '0', environmentOf: () => ({}) };
   const fleet = new Fleet(settings, {
     engine,
-    clock: systemClock,
+    clock,
     wallMs: Date.now,
     workshopOf: (server) => new ContainerWorkshop(server, shop),
     random: Math.random,

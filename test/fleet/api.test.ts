@@ -99,6 +99,9 @@ test('B42 stop leaves the container, or takes it away', async (t) => {
   t.notOk(engine.containers.has('mcp-hub-files'));
   t.match((await get(`${containers}/files`)).json(), { containerState: 'absent' });
   t.match((await post(`${containers}/files/stop`)).json(), { success: true });
+  const headers = { 'content-type': 'application/json' };
+  const empty = await ask(made.app, { method: 'POST', url: `${containers}/files/stop`, headers, payload: '' });
+  t.match(empty.json(), { success: true }, 'no body, and its type');
 });
 
 test('B42 restart makes a new container', async (t) => {

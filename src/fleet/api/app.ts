@@ -54,7 +54,13 @@ export async function makeApp(options: AppOptions): Promise<FastifyInstance> {
     return fleet;
   };
 
-  app.removeContentTypeParser('text/plain');
+  app.removeAllContentTypeParsers();
+  const parse = app.getDefaultJsonParser('error', 'error');
+  // Where a body may be left out, clients that always name its type leave it out, too.
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null, null);
+    else parse(request, String(body), done);
+  });
   app.addHook('onRequest', async (request) => guard(request, options));
   app.addHook('onResponse', async (request, reply) => metrics.answered(request, reply));
   app.setErrorHandler((error, _request, reply) => fail(reply, error, onBug));

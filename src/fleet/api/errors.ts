@@ -64,13 +64,10 @@ const byTrouble: Readonly<Record<EngineTrouble, Code>> = {
   timeout: 'SERVER_TIMEOUT',
 };
 
-/** Of what HTTP itself found wrong. */
-const byStatus: Readonly<Record<number, Code>> = {
-  404: 'NOT_FOUND',
-  408: 'REQUEST_TIMEOUT',
-  413: 'TOO_LARGE',
-  415: 'UNSUPPORTED_MEDIA_TYPE',
-  431: 'HEADERS_TOO_LARGE',
+/** Of what HTTP itself found wrong, with words where its own say little. */
+const byStatus: Readonly<Record<number, readonly [Code, string?]>> = {
+  413: ['TOO_LARGE', 'the body is too large; accepted: at most 4 MiB'],
+  415: ['UNSUPPORTED_MEDIA_TYPE', 'the body is of another type; accepted: application/json'],
 };
 
 /** Whatever was thrown, as an answer. What nobody expected is a bug, and its text is not for callers. */
@@ -81,8 +78,10 @@ export function apiErrorOf(error: unknown): ApiError {
   if (error instanceof LimitError) return new ApiError('LIMIT_REACHED', error.message, options);
   if (error instanceof ClosedError) return new ApiError('SERVER_CLOSED', error.message, options);
   const { statusCode, message } = error as { statusCode?: number; message?: string };
-  if (statusCode !== undefined && statusCode < 500)
-    return new ApiError(byStatus[statusCode] ?? 'BAD_REQUEST', message ?? 'bad request', options);
+  if (statusCode !== undefined && statusCode < 500) {
+    const [code, words = message] = byStatus[statusCode] ?? ['BAD_REQUEST'];
+    return new ApiError(code, words ?? 'bad request', options);
+  }
   return new ApiError('INTERNAL', 'an error of the fleet itself; its log tells', options);
 }
 

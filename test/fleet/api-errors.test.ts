@@ -16,7 +16,7 @@ t.before(async () => {
   made = await makeFleet({
     maxContainers: 1,
     stopTimeout: 1,
-    startTimeout: '300ms',
+    startTimeout: '60s',
     serverConfigs: {
       one: {},
       two: {},

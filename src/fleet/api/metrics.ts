@@ -58,8 +58,7 @@ export function makeMetrics(fleet: Fleet | undefined): Metrics {
     text: () => registry.metrics(),
     answered: ({ routeOptions, method }, reply) => {
       const route = routeOptions.url ?? 'unknown';
-      // Of an answer that was taken out of the reply's hands, only the response itself knows.
-      requests.inc({ route, status: reply.raw.statusCode });
+      requests.inc({ route, status: reply.statusCode });
       if (method !== 'GET' || !route.startsWith('/mcp/')) seconds.observe({ route }, reply.elapsedTime / 1_000);
     },
   };

@@ -35,7 +35,9 @@ export class Demand implements Wanted {
     this.idleSinceMs = nowMs;
   }
 
+  /** It is to end, by name. What failed before is no answer to that. */
   hold(remove: boolean): void {
+    this.asks += 1;
     this.held = { remove };
   }
 }

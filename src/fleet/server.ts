@@ -257,8 +257,9 @@ export class Server<U extends Upstream = Upstream> implements Owner {
           this.#life.prepare(wish.reason);
           return true;
         }
-        if (wish.isWanted || !this.#isLeftOver || (this.#life.state === 'failed' && !this.#life.failures.isTime))
-          return false;
+        const { failures } = this.#life;
+        const isTime = this.#life.state !== 'failed' || failures.isTime || !failures.answers(this.#demand.asks);
+        if (wish.isWanted || !this.#isLeftOver || !isTime) return false;
         await this.#end('stop');
         return true;
       }

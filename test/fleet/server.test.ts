@@ -247,6 +247,20 @@ test('B42 what runs and does not answer has failed, for all who wait, and its lo
   t.equal(workshop.seen?.isRunning, false);
 });
 
+test('B42 what has failed is taken away by name at once, not after the wait for its next start', async (t) => {
+  const { clock, add } = world(t);
+  const { server, workshop } = add();
+  workshop.mute = new EngineError('refused', 'it speaks no MCP');
+  watch(server.acquire(never));
+  await clock.advance(workshop.startMs + workshop.stopMs);
+  t.match(server.view, { state: 'failed' });
+  const stopped = watch(server.stop({ remove: true }, never));
+  await clock.advance(workshop.stopMs);
+  t.ok('value' in stopped);
+  t.equal(workshop.seen, undefined);
+  t.match(server.view, { state: 'absent' });
+});
+
 test('B43 what runs and is heard no more is started anew for whoever comes next, and keeps its place', async (t) => {
   const { clock, add, slots } = world(t, 1);
   const { server, workshop } = add();

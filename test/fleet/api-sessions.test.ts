@@ -8,13 +8,18 @@ import { HttpMcp, PlainClient } from './http-mcp.ts';
 /** Requests are real, and time passes when a test says so. */
 const clock = new FakeClock();
 const sessionTimeoutMs = 60_000;
+/** Longer than it may take until a session that is over is ended. */
+const idleTimeoutMs = 60_000;
 const server = new HttpMcp();
 let made: Made;
 let url: string;
 t.before(async () => {
   const port = await server.listen();
   const serverConfigs = { http: { transport: 'http', port }, other: { transport: 'http', port }, stdio: {} };
-  made = await makeFleet({ idleTimeout: '1s', sessionTimeout: sessionTimeoutMs / 1_000, serverConfigs }, { clock });
+  made = await makeFleet(
+    { idleTimeout: idleTimeoutMs / 1_000, sessionTimeout: sessionTimeoutMs / 1_000, serverConfigs },
+    { clock },
+  );
   url = await made.listen();
 });
 t.teardown(async () => {
@@ -33,7 +38,7 @@ const stateOf = (name: string) => made.fleet.servers.get(name)?.view.state;
 async function goes(name: string): Promise<void> {
   await until(`${name} is used by nobody`, () => made.fleet.servers.get(name)?.view.open === 0);
   if (!made.engine.containers.has(`mcp-hub-${name}`)) throw new Error(`${name} went before it was idle`);
-  await clock.advance(1_000);
+  await clock.advance(idleTimeoutMs);
   await until(`${name} is gone`, () => !made.engine.containers.has(`mcp-hub-${name}`));
 }
 

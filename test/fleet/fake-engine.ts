@@ -14,7 +14,7 @@ import {
   type Seen,
 } from '../../src/fleet/engine.ts';
 
-export type Call = Exclude<keyof ContainerEngine, 'events'>;
+export type Call = keyof ContainerEngine;
 
 interface Container {
   readonly id: string;
@@ -47,6 +47,7 @@ export class FakeEngine implements ContainerEngine {
   address = '127.0.0.1';
   #isLost = false;
   #count = 0;
+  readonly #told: EngineEvent[] = [];
   readonly #listeners = new Set<(event: EngineEvent | undefined) => void>();
 
   constructor(images: readonly string[] = []) {
@@ -125,34 +126,38 @@ export class FakeEngine implements ContainerEngine {
     return { stdin, stdout, stderr, close: () => void stdin.end() };
   }
 
-  async *events(
+  async timeMs(signal: AbortSignal): Promise<number> {
+    await this.#ask('timeMs', '', signal);
+    return Date.now();
+  }
+
+  async events(
     _labels: Readonly<Record<string, string>>,
-    _sinceMs: number,
+    sinceMs: number,
     signal: AbortSignal,
-  ): AsyncGenerator<EngineEvent> {
-    const heard: (EngineEvent | undefined)[] = [];
+  ): Promise<AsyncIterable<EngineEvent>> {
+    await this.#ask('events', '', signal);
+    const heard: (EngineEvent | undefined)[] = this.#told.filter(({ atMs }) => atMs >= sinceMs);
     let wake = () => {};
     const listener = (event: EngineEvent | undefined) => {
       heard.push(event);
       wake();
     };
-    const end = () => listener(undefined);
     this.#listeners.add(listener);
+    const end = () => listener(undefined);
     signal.addEventListener('abort', end, { once: true });
-    try {
-      while (!signal.aborted) {
-        const woken = new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-        if (heard.length === 0) await woken;
-        const event = heard.shift();
-        if (!event) return;
-        yield event;
-      }
-    } finally {
+    const over = () => {
       this.#listeners.delete(listener);
       signal.removeEventListener('abort', end);
-    }
+    };
+    const next = async () => {
+      const woken = new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      if (heard.length === 0) await woken;
+      return heard.shift();
+    };
+    return streamOf(next, over);
   }
 
   async pull(image: string, onProgress: (progress: PullProgress) => void, signal: AbortSignal): Promise<void> {
@@ -226,7 +231,17 @@ export class FakeEngine implements ContainerEngine {
   }
 
   #tell(name: string): void {
-    for (const listener of this.#listeners) listener({ name, atMs: Date.now() });
+    const event = { name, atMs: Date.now() };
+    this.#told.push(event);
+    for (const listener of this.#listeners) listener(event);
+  }
+}
+
+async function* streamOf(next: () => Promise<EngineEvent | undefined>, over: () => void): AsyncGenerator<EngineEvent> {
+  try {
+    for (let event = await next(); event; event = await next()) yield event;
+  } finally {
+    over();
   }
 }
 

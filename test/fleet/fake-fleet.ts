@@ -37,7 +37,7 @@ export async function makeFleet(
   const engine = new FakeEngine(
     settings.servers.map(({ image }) => image).filter((image) => !image.includes('absent')),
   );
-  const shop = { engine, owner: settings, version: '0', environmentOf: () => ({}) };
+  const shop = { engine, owner: settings, instance: 'this', version: '0', environmentOf: () => ({}) };
   const fleet = new Fleet(settings, {
     engine,
     clock,

@@ -3,6 +3,7 @@
  * A scene is one fleet's corner of the engine: names and network that nobody else has, and nothing of it is left after
  * the test, also after a failed one.
  */
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -101,6 +102,8 @@ export class Scene {
   readonly #t: Test;
   readonly #mark = randomBytes(3).toString('hex');
   readonly #startedAtMs = Date.now();
+  /** Lines of the engine's events. */
+  #heard = '';
 
   private constructor(t: Test, port: number) {
     this.#t = t;
@@ -115,6 +118,7 @@ export class Scene {
     const scene = new Scene(t, port);
     // Teardowns run in reverse order: by then the fleets are killed.
     t.teardown(() => scene.#clear());
+    scene.#listen();
     await serversImage();
     return scene;
   }
@@ -203,12 +207,28 @@ export class Scene {
 
   /** What the engine told since the scene began, of one kind (`create`, `start`, `die`, `destroy`) and perhaps of one server. */
   async events(action: string, server?: string): Promise<readonly EngineEvent[]> {
-    const filters = [`type=container`, `event=${action}`, `label=mcp-hub.fleet=${this.fleetName}`];
-    if (server !== undefined) filters.push(`label=mcp-hub.server=${server}`);
-    const span = ['--since', String(this.#startedAtMs / 1_000), '--until', String(Date.now() / 1_000)];
-    const words = ['events', ...span, '--format', '{{json .}}', ...filters.flatMap((one) => ['--filter', one])];
-    const lines = (await ask(words)).split('\n').filter((line) => line !== '');
-    return lines.map((line) => JSON.parse(line) as EngineEvent);
+    // It keeps 256 events, of everybody: older ones were heard by then, and the latest ones can be asked for.
+    const latest = await ask([...this.#eventWords, '--until', String(Date.now() / 1_000)]);
+    const lines = new Set([...this.#heard.split('\n').slice(0, -1), ...latest.split('\n')]);
+    lines.delete('');
+    return [...lines]
+      .map((line) => JSON.parse(line) as EngineEvent)
+      .filter(({ Action }) => Action === action)
+      .filter(({ Actor }) => server === undefined || Actor.Attributes['mcp-hub.server'] === server)
+      .sort((one, other) => one.timeNano - other.timeNano);
+  }
+
+  get #eventWords(): string[] {
+    const filters = ['type=container', `label=mcp-hub.fleet=${this.fleetName}`].flatMap((one) => ['--filter', one]);
+    return ['events', '--format', '{{json .}}', '--since', String(this.#startedAtMs / 1_000), ...filters];
+  }
+
+  #listen(): void {
+    const child = spawn('docker', this.#eventWords, { stdio: ['ignore', 'pipe', 'ignore'] });
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      this.#heard += text;
+    });
+    this.#t.teardown(() => child.kill());
   }
 
   async #clear(): Promise<void> {

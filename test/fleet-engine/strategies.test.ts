@@ -7,22 +7,22 @@ const ping = { id: 1, method: 'ping' };
 
 t.test('B41 the strategies side by side', needsEngine, async (t) => {
   const scene = await Scene.make(t);
-  const names = ['kept', 'warm', 'warm-http', 'timed', 'asked'].map((name) => scene.name(name));
-  const [kept = '', warm = '', warmHttp = '', timed = '', asked = ''] = names;
-  // Once, soon: late enough for the fleet to be there before it.
-  const opensAt = new Date(Math.ceil(Date.now() / 1_000 + 4) * 1_000);
-  const opening = [opensAt.getUTCSeconds(), opensAt.getUTCMinutes(), opensAt.getUTCHours()].join(' ');
+  const names = ['kept', 'warm', 'warm-http', 'timed', 'closed', 'asked'].map((name) => scene.name(name));
+  const [kept = '', warm = '', warmHttp = '', timed = '', closed = '', asked = ''] = names;
+  // Once, soon, and long enough for a fleet that takes its time.
+  const opensAt = new Date(Math.ceil(Date.now() / 1_000 + 3) * 1_000);
+  const openMs = 6_000;
+  const at = (moment: Date) => `${moment.getUTCSeconds()} ${moment.getUTCMinutes()} ${moment.getUTCHours()} * * *`;
+  const window = (moment: Date) => ({ cron: at(moment), duration: `${openMs}ms`, timezone: 'Etc/UTC' });
+  const halfADayLater = new Date(opensAt.getTime() + 12 * 3_600_000);
   const fleet = await scene.start({
     docker: {
       serverConfigs: {
         [kept]: { ...memory, strategy: 'always-on' },
         [warm]: { ...everything, strategy: 'pre-warmed' },
         [warmHttp]: { ...everythingOverHttp, strategy: 'pre-warmed' },
-        [timed]: {
-          ...memory,
-          strategy: 'scheduled',
-          schedule: [{ cron: `${opening} * * *`, duration: '4s', timezone: 'Etc/UTC' }],
-        },
+        [timed]: { ...memory, strategy: 'scheduled', schedule: [window(opensAt)] },
+        [closed]: { ...memory, strategy: 'scheduled', schedule: [window(halfADayLater)] },
         [asked]: memory,
       },
     },
@@ -39,15 +39,15 @@ t.test('B41 the strategies side by side', needsEngine, async (t) => {
     return { graph, closedAtMs, startedAtMs: (started?.timeNano ?? 0) / 1e6, diedAtMs: (died?.timeNano ?? 0) / 1e6 };
   })();
 
-  await t.test('scheduled: closed before its window, and says so', async (t) => {
-    const refused = await fleet.post(timed, ping);
+  await t.test('scheduled: closed but for its window, and says so', async (t) => {
+    const refused = await fleet.post(closed, ping);
     t.equal(refused.status, 503);
     t.match(await refused.json(), { success: false, code: 'SERVER_CLOSED' });
   });
 
   await t.test('always-on, pre-warmed: up without being asked for; on-demand: not', async (t) => {
     for (const name of [kept, warm, warmHttp]) await fleet.is(name, 'running');
-    t.equal(await scene.inspect(asked), undefined);
+    for (const name of [asked, closed]) t.equal(await scene.inspect(name), undefined);
   });
 
   await t.test('pre-warmed: runs, and is connected when the first client comes', async (t) => {
@@ -77,7 +77,7 @@ t.test('B41 the strategies side by side', needsEngine, async (t) => {
   await t.test('scheduled: up when its window opens, gone when it closes', async (t) => {
     const { graph, closedAtMs, startedAtMs, diedAtMs } = await throughTheWindow;
     t.ok(startedAtMs >= opensAt.getTime(), 'not before');
-    t.ok(closedAtMs >= opensAt.getTime() + 4_000, 'open for as long as it is to be');
+    t.ok(closedAtMs >= opensAt.getTime() + openMs, 'open for as long as it is to be');
     t.match(graph, 'entities', 'who is in by then is served');
     t.ok(diedAtMs >= closedAtMs, 'and it goes when they do');
   });

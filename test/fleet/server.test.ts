@@ -335,6 +335,53 @@ test('B45 the engine goes away: who is served is served on, others are told; it 
   t.match(await other.server.stop({ remove: true }, never).catch((error) => error), { trouble: 'unreachable' });
 });
 
+test('B45 a stop that was answered with a failure does not happen when the engine is back', async (t) => {
+  const { self, clock, add } = world(t);
+  const { server, workshop } = add({ strategy: 'always-on' });
+  await clock.advance(1_000);
+  self.isLost = true;
+  server.poke();
+  await settle();
+  t.match(await server.stop({ remove: true }, never).catch((error) => error), { trouble: 'unreachable' });
+  self.isLost = false;
+  server.poke();
+  await clock.advance(1_000);
+  t.equal(server.view.state, 'running');
+  t.equal(workshop.starts, 1);
+});
+
+test('B42 an engine that is gone comes before what failed while it was there', async (t) => {
+  const { self, clock, add } = world(t);
+  const { server, workshop } = add();
+  workshop.trouble = new EngineError('refused', 'it ended with 1');
+  const failed = watch(server.acquire(never));
+  await clock.advance(1_000);
+  t.match(failed.error, { trouble: 'refused' });
+  self.isLost = true;
+  server.poke();
+  await settle();
+  t.match(await server.acquire(never).catch((error) => error), { trouble: 'unreachable' });
+});
+
+test('B45 what is heard no more serves nobody: not while the engine is gone, nor after', async (t) => {
+  const { self, clock, add } = world(t);
+  const { server, workshop } = add();
+  const lease = watch(server.acquire(never));
+  await clock.advance(1_000);
+  self.isLost = true;
+  workshop.hush();
+  await settle();
+  t.equal(lease.value?.lost.aborted, true);
+  t.match(await server.acquire(never).catch((error) => error), { trouble: 'unreachable' });
+  self.isLost = false;
+  server.poke();
+  await clock.advance(1_000);
+  const other = watch(server.acquire(never));
+  await clock.advance(1_000);
+  t.ok(other.value);
+  t.equal(workshop.starts, 2);
+});
+
 test('B45 what runs when the fleet comes is adopted if it is wanted, and else taken away', async (t) => {
   const { clock, add } = world(t);
   const [wanted, unwanted] = [add({ strategy: 'always-on' }), add()];

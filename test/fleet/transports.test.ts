@@ -171,6 +171,18 @@ test('B43 stdio: a client that hangs up is heard of, before and in a stream', as
   t.equal(heard.length, 4);
 });
 
+test('B43 stdio: a request that is cancelled has no answer, and no stream that stays open', async (t) => {
+  const { url, told, heardCall, say } = await stdio(t);
+  const { answer } = send(url, 'POST', told, call(1));
+  const { id } = await heardCall();
+  const params = { requestId: 1, reason: 'enough' };
+  const notice = send(url, 'POST', told, { jsonrpc: '2.0', method: 'notifications/cancelled', params });
+  t.equal((await notice.answer).statusCode, 202);
+  t.match(await heardCall(1), { method: 'notifications/cancelled', params: { requestId: id, reason: 'enough' } });
+  say({ id, result: {} });
+  t.equal(await textOf(answer), '');
+});
+
 test('B43 stdio: the session that ends under a request ends it, and so does the server', async (t) => {
   const { url, told, sessions, session, heardCall } = await stdio(t);
   const { answer } = send(url, 'POST', told, call(1));

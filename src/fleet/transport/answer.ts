@@ -44,6 +44,12 @@ export class Answer {
     this.#response.end(text);
   }
 
+  /** There will be none, as the client has cancelled the request. */
+  withdraw(): void {
+    this.#stream();
+    this.#response.end();
+  }
+
   /** There will be none: the session is over. */
   abort(): void {
     if (this.#isStream) {

@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
-import type { JSONRPCRequest, RequestId } from '@modelcontextprotocol/sdk/types.js';
+import type { JSONRPCMessage, JSONRPCRequest, RequestId } from '@modelcontextprotocol/sdk/types.js';
 import { type Attachment, EngineError } from '../engine.ts';
 import { orAborted } from '../or-aborted.ts';
 import { Answer } from './answer.ts';
@@ -146,7 +146,12 @@ export class StdioUpstream implements McpUpstream {
         transport.send(message, options).catch(() => {});
       },
     };
-    transport.onmessage = (message) => this.#board.receive(client, message);
+    transport.onmessage = (message) => {
+      this.#board.receive(client, message);
+      // What is cancelled is not answered: without this its stream would be open for as long as the session is.
+      const cancelled = cancelledBy(message);
+      if (cancelled !== undefined) answers.get(cancelled)?.withdraw();
+    };
     transport.onclose = () => {
       this.#board.leave(client);
       for (const answer of answers.values()) answer.abort();
@@ -163,6 +168,11 @@ export class StdioUpstream implements McpUpstream {
     const messages: unknown[] = Array.isArray(message) ? message : [message];
     for (const one of messages) if (isCall(one)) this.#board.abandon(client, one.id);
   }
+}
+
+function cancelledBy(message: JSONRPCMessage): RequestId | undefined {
+  if (!('method' in message) || message.method !== 'notifications/cancelled') return undefined;
+  return message.params?.['requestId'] as RequestId | undefined;
 }
 
 /** A request's headers are as every client's are; what is not is refused by the SDK's transport, in its own words. */

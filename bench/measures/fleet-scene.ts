@@ -1,5 +1,5 @@
 /** What the measures of the fleet need: an image with the bench's own server in it, fleets before it, and its peer. */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -111,9 +111,10 @@ export class Scene {
     const images = Object.values(this.images);
     const left = images.map((image) => docker('ps', '--all', '--quiet', `--filter=ancestor=${image}`));
     const containers = left.flatMap((ids) => ids.split('\n').filter(Boolean));
-    if (containers.length > 0) docker('rm', '--force', '--volumes', ...containers);
-    docker('network', 'rm', '--force', this.name);
-    docker('image', 'rm', '--force', ...images);
+    // Some are on their way out by themselves.
+    for (const id of containers) tried('rm', '--force', '--volumes', id);
+    tried('network', 'rm', '--force', this.name);
+    tried('image', 'rm', '--force', ...images);
   }
 
   #begin(words: readonly string[], directory: string): Started {
@@ -124,6 +125,9 @@ export class Scene {
     return started;
   }
 }
+
+/** What is not there any more need not be taken away. */
+const tried = (...words: readonly string[]) => spawnSync('docker', words, { stdio: 'ignore' });
 
 export interface FleetProcess {
   readonly started: Started;

@@ -134,9 +134,12 @@ export class Server<U extends Upstream = Upstream> implements Owner {
 
   /**
    * By name: it is wanted, and kept as its strategy says. Resolves when its container runs; `connect`: when it has answered.
-   * @throws LimitError or EngineError, whatever the start failed with
+   * @throws ClosedError outside the windows of its schedule; LimitError or EngineError, whatever the start failed with
    */
   async start({ connect }: { readonly connect: boolean }, signal: AbortSignal): Promise<void> {
+    // That it was stopped by name is over with this.
+    const circumstances = { ...this.#circumstances, isHeldDown: false };
+    if (!isOpenTo(circumstances)) throw new ClosedError(`"${this.name}" is closed: no window of its schedule is open`);
     this.#demand.touch(this.#means.clock.now());
     if (!connect) {
       this.ring();

@@ -202,6 +202,10 @@ test('B42 502 for a server that ends before it answers', async (t) => {
 
 test('B41 503 for a server that is closed or was stopped by name meanwhile', async (t) => {
   isError(t, await greet('closed'), 'SERVER_CLOSED', /"closed" is closed: no window is open/);
+  for (const connect of [false, true]) {
+    const byName = post(`${containers}/closed/start`, { connect });
+    isError(t, await byName, 'SERVER_CLOSED', /"closed" is closed: no window of its schedule is open/);
+  }
   engine.isSilent = true;
   const answer = greet('one');
   await until('it runs', () => engine.running.length === 1);

@@ -141,11 +141,7 @@ export class Server<U extends Upstream = Upstream> implements Owner {
     const circumstances = { ...this.#circumstances, isHeldDown: false };
     if (!isOpenTo(circumstances)) throw new ClosedError(`"${this.name}" is closed: no window of its schedule is open`);
     this.#demand.touch(this.#means.clock.now());
-    if (!connect) {
-      this.ring();
-      await this.#served(signal, () => true);
-      return;
-    }
+    if (!connect) return this.#startAlone(signal);
     const wait = this.#enter();
     this.ring();
     try {
@@ -153,6 +149,19 @@ export class Server<U extends Upstream = Upstream> implements Owner {
       this.#demand.touch(this.#means.clock.now());
     } finally {
       wait.leave(false);
+    }
+  }
+
+  /** Nobody is counted as its client: it would be spoken to for them. */
+  async #startAlone(signal: AbortSignal): Promise<void> {
+    this.#demand.starting += 1;
+    this.ring();
+    try {
+      await this.#served(signal, () => true);
+      this.#demand.touch(this.#means.clock.now());
+    } finally {
+      this.#demand.starting -= 1;
+      this.ring();
     }
   }
 

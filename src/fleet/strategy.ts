@@ -17,6 +17,8 @@ export const isConnectedAtOnce = (strategy: Strategy): boolean => strategy === '
 /** What clients have of a server: requests, streams and sessions that are not over. Never the time of the last request. */
 export interface Demand {
   readonly open: number;
+  /** Those who wait for its container alone: they start it by name. */
+  readonly starting?: number;
   /** When the last of them was over, or the server was asked for by its name; absent: it was never asked for. */
   readonly idleSinceMs?: number | undefined;
 }
@@ -48,6 +50,7 @@ export function wishOf(circumstances: Circumstances): Wish {
   if (isHeldDown) return { isWanted: false, reason: 'it was stopped by name' };
   // Whoever is being served is served to the end.
   if (demand.open > 0) return { isWanted: true, reason: 'it is in use' };
+  if ((demand.starting ?? 0) > 0) return { isWanted: true, reason: 'it is started by name' };
   return rules[strategy](circumstances);
 }
 

@@ -230,6 +230,17 @@ test('B42 started by name without connecting: done when it runs, and not before'
   t.match(failed.error?.message, 'no image', 'nothing is claimed');
 });
 
+test('B42 a start by name is not called off by an idle time that is shorter', async (t) => {
+  const { clock, add } = world(t);
+  const { server, workshop } = add({ idleTimeoutMs: 100 });
+  const started = watch(server.start({ connect: false }, never));
+  await clock.advance(workshop.startMs);
+  t.ok('value' in started);
+  t.match(server.view, { state: 'running', isConnected: false });
+  await clock.advance(100 + workshop.stopMs);
+  t.match(server.view, { state: 'absent', open: 0 }, 'and its idle time is counted from then on');
+});
+
 test('B42 what runs and does not answer has failed, for all who wait, and its log stays', async (t) => {
   const { clock, add, slots } = world(t, 1);
   const { server, workshop } = add();

@@ -69,11 +69,18 @@ test('B47 the token is compared at one pace', async (t) => {
   t.same(made.bugs, []);
 });
 
+test('B47 who has the token may call this machine by any name, and nobody else', async (t) => {
+  const host = 'mcp-hub:3456';
+  t.equal((await ask(made.app, { url: '/api/docker/status', headers: { host, authorization } })).statusCode, 200);
+  t.equal((await ask(made.app, { url: '/api/docker/status', headers: { host } })).statusCode, 403);
+  t.equal((await ask(made.app, { url: '/health', headers: { host } })).statusCode, 403);
+});
+
 test('B47 a name that is not ours, and a page of another origin, get nothing', async (t) => {
   const asked = (headers: Record<string, string>) =>
     ask(made.app, { url: '/api/docker/status', headers: { authorization, ...headers } });
   for (const host of ['evil.example', 'evil.example:3456', 'localhost.evil']) {
-    t.match((await asked({ host })).json(), { code: 'FORBIDDEN_HOST' }, host);
+    t.match((await asked({ host, authorization: '' })).json(), { code: 'FORBIDDEN_HOST' }, host);
   }
   for (const host of ['127.0.0.1:3456', 'localhost', '[::1]:3456', '10.0.0.1']) {
     t.equal((await asked({ host })).statusCode, 200, host);

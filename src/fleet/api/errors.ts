@@ -12,7 +12,7 @@ export const errors = {
   UNAUTHORIZED: { status: 401, when: 'a token is needed, and none or another one was sent' },
   FORBIDDEN_HOST: {
     status: 403,
-    when: 'the `Host` header names another machine: a page that points a name at this one',
+    when: 'the `Host` header names another machine and there is no token: a page that points a name at this one',
   },
   FORBIDDEN_ORIGIN: { status: 403, when: 'a web page of another origin asks, by way of its visitor' },
   NOT_FOUND: { status: 404, when: 'there is nothing at this path' },

@@ -107,15 +107,17 @@ export async function openLines(lines: Lines): Promise<Client> {
   return { call: () => ask('tools/call', tool), close: async () => lines.close() };
 }
 
-/** The median of so many calls, one after the other, in ms. */
-export async function medianCallMs(client: Client, calls: number): Promise<number> {
-  const took: number[] = [];
-  for (let index = 0; index < calls; index++) {
-    const since = now();
-    await client.call();
-    took.push(now() - since);
+/** The medians of so many calls of each, in ms. They have turns: whatever slows the machine down for a moment meets all of them. */
+export async function medianCallsMs(clients: readonly Client[], calls: number): Promise<number[]> {
+  const took = clients.map((): number[] => []);
+  for (let turn = 0; turn < calls; turn++) {
+    for (const [index, client] of clients.entries()) {
+      const since = now();
+      await client.call();
+      took[index]?.push(now() - since);
+    }
   }
-  return summarize(took).median;
+  return took.map((row) => summarize(row).median);
 }
 
 /** Calls a second, when each of these has one under way at any time. */

@@ -1,12 +1,11 @@
 /**
- * P13: the fleet on a real engine, beside the same server without it: a warm call, many clients at once, a start on demand,
- * and what the fleet takes with no servers and with fifty. The server answers at once (`fleet-server.c`), so that what is
- * measured is all before it.
+ * P13: the fleet on a real engine, beside the same servers without it: a warm call, many clients at once, a start on demand,
+ * and what the fleet takes with no servers and with fifty.
  */
 import { type Bench, now } from '../bench.ts';
 import type { Case, Figures } from '../interleave.ts';
 import { whyNoEngine } from './docker.ts';
-import { type Client, callRate, linesOf, medianCallMs, openHttp, openLines } from './fleet-clients.ts';
+import { type Client, callRate, linesOf, medianCallsMs, openHttp, openLines } from './fleet-clients.ts';
 import { lifeWithoutFleet, recipeOf } from './fleet-engine.ts';
 import { atRest } from './fleet-rest.ts';
 import { api, type FleetProcess, type Kind, Scene, serverPort } from './fleet-scene.ts';
@@ -16,7 +15,6 @@ import { rowsOf } from './rows.ts';
 const calls = 100;
 const clients = 16;
 const rateMs = 300;
-/** A start takes as long as hundreds of calls. */
 const mostColds = 6;
 
 const names = {
@@ -94,28 +92,31 @@ async function warmAndCold(bench: Bench, scene: Scene): Promise<Row[]> {
     const run = scene.run(kind);
     return Array<Client>(clients).fill(await openLines(linesOf(run)));
   };
+  const [directHttp, directSdkHttp] = [await direct('http'), await direct('sdk-http')];
+  const [quickPipe, sdkPipe] = [await piped('quick'), await piped('sdk')];
   const cases = [
-    warm(names.directHttp, await direct('http')),
-    warm(names.http, await through('http')),
-    warm(names.directStdio, await piped('quick')),
-    warm(names.stdio, await through('stdio')),
-    warm(names.peer, await sessions(await scene.supergateway('quick'))),
-    warm(names.directSdkHttp, await direct('sdk-http')),
-    warm(names.sdkHttp, await through('sdk-http')),
-    warm(names.directSdkStdio, await piped('sdk')),
-    warm(names.sdkStdio, await through('sdk-stdio')),
+    warm(names.directHttp, directHttp),
+    warm(names.http, await through('http'), directHttp),
+    warm(names.directStdio, quickPipe),
+    warm(names.stdio, await through('stdio'), quickPipe),
+    warm(names.peer, await sessions(await scene.supergateway('quick')), quickPipe),
+    warm(names.directSdkHttp, directSdkHttp),
+    warm(names.sdkHttp, await through('sdk-http'), directSdkHttp),
+    warm(names.directSdkStdio, sdkPipe),
+    warm(names.sdkStdio, await through('sdk-stdio'), sdkPipe),
     ...(await coldCases(scene, process)),
   ];
   const rows = await rowsOf(bench, cases);
   return merged(rows.map((row) => compared(row, rows)));
 }
 
-/** One call after the other, and then all at once. */
-const warm = (name: string, all: readonly Client[]): Case => ({
+/** One call after the other, in turns with one of the base's if there is one; and then all at once. */
+const warm = (name: string, all: readonly Client[], base: readonly Client[] = []): Case => ({
   name,
   run: async (): Promise<Figures> => {
-    const [client] = all as [Client];
-    return { call: await medianCallMs(client, calls), rate: await callRate(all, rateMs) };
+    const [call = 0, direct] = await medianCallsMs([...all.slice(0, 1), ...base.slice(0, 1)], calls);
+    const beyond = direct === undefined ? {} : { beyond: call - direct };
+    return { call, ...beyond, rate: await callRate(all, rateMs) };
   },
 });
 
@@ -176,12 +177,11 @@ function compared(row: Row, rows: readonly Row[]): Row {
   const pairs = (figure: string, join: (own: number, base: number) => number) =>
     own[figure] && base[figure] ? own[figure].map((value, index) => join(value, base[figure]?.[index] ?? value)) : [];
   const more = {
-    beyond: pairs('call', (mine, theirs) => mine - theirs),
     share: pairs('rate', (mine, theirs) => mine / theirs),
     late: pairs('cold', (mine, theirs) => mine - theirs),
   };
   const there = Object.entries(more).filter(([, values]) => values.length > 0);
-  if (there.length === 0) return row;
+  if (!('values' in row.outcome)) return row;
   return { ...row, outcome: { values: { ...own, ...Object.fromEntries(there) } } };
 }
 

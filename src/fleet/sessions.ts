@@ -8,6 +8,7 @@ import type { McpUpstream } from './transport/upstream.ts';
 
 interface Entry {
   readonly server: string;
+  readonly id: string;
   /** What keeps the server running for it. */
   readonly lease: Lease<McpUpstream>;
   /** Heard when the server is gone. */
@@ -20,6 +21,7 @@ interface Entry {
 export class Sessions {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
+  /** By server and id: each server makes ids of its own. */
   readonly #entries = new Map<string, Entry>();
 
   constructor(clock: Clock, timeoutMs: number) {
@@ -34,17 +36,18 @@ export class Sessions {
   }
 
   begin(server: string, id: string, lease: Lease<McpUpstream>): void {
-    const gone = () => this.finish(id);
-    this.#entries.set(id, { server, lease, gone, open: 0, quietSinceMs: this.#clock.now() });
+    this.finish(server, id); // a server that gives an id once more has forgotten whom it gave it to
+    const gone = () => this.finish(server, id);
+    this.#entries.set(keyOf(server, id), { server, id, lease, gone, open: 0, quietSinceMs: this.#clock.now() });
     if (lease.lost.aborted) gone();
     else lease.lost.addEventListener('abort', gone, { once: true });
   }
 
   /** The client ended it, or its server did. */
-  finish(id: string): void {
-    const entry = this.#entries.get(id);
+  finish(server: string, id: string): void {
+    const entry = this.#entries.get(keyOf(server, id));
     if (!entry) return;
-    this.#entries.delete(id);
+    this.#entries.delete(keyOf(server, id));
     // A server that is always on would keep one for every session that ever was.
     entry.lease.lost.removeEventListener('abort', entry.gone);
     entry.lease.release();
@@ -55,8 +58,8 @@ export class Sessions {
    * @returns a hold of its own, to be released when it is over; absent: the server has no such session
    */
   enter(server: string, id: string): Lease<McpUpstream> | undefined {
-    const entry = this.#entries.get(id);
-    if (entry?.server !== server) return undefined;
+    const entry = this.#entries.get(keyOf(server, id));
+    if (!entry) return undefined;
     entry.open += 1;
     const lease = entry.lease.again();
     let isOver = false;
@@ -77,11 +80,14 @@ export class Sessions {
     while (!scope.aborted) {
       await this.#clock.sleep(Math.max(100, Math.min(this.#timeoutMs / 4, 30_000)), scope);
       const before = this.#clock.now() - this.#timeoutMs;
-      for (const [id, { open, quietSinceMs, lease }] of this.#entries) {
+      for (const { server, id, open, quietSinceMs, lease } of this.#entries.values()) {
         if (open > 0 || quietSinceMs > before) continue;
         lease.upstream.forget(id);
-        this.finish(id);
+        this.finish(server, id);
       }
     }
   }
 }
+
+/** A server's name has no space in it. */
+const keyOf = (server: string, id: string): string => `${server} ${id}`;

@@ -50,8 +50,8 @@ test('B43 a session keeps its server until it is ended', async (t) => {
   const one = service();
   sessions.begin('memory', 'id', one.lease());
   t.equal(one.holders, 1);
-  sessions.finish('id');
-  sessions.finish('id');
+  sessions.finish('memory', 'id');
+  sessions.finish('memory', 'id');
   t.equal(one.holders, 0);
   t.equal(sessions.enter('memory', 'id'), undefined);
 });
@@ -87,4 +87,16 @@ test('B43 a session is of one server', async (t) => {
   sessions.begin('memory', 'id', service().lease());
   t.equal(sessions.enter('filesystem', 'id'), undefined);
   t.ok(sessions.enter('memory', 'id'));
+});
+
+test('B43 sessions of two servers with one id are two, and an id that is given once more ends the first', async (t) => {
+  const { sessions } = world(t);
+  const [one, other] = [service(), service()];
+  sessions.begin('memory', 'id', one.lease());
+  sessions.begin('filesystem', 'id', other.lease());
+  t.equal(sessions.count(), 2);
+  sessions.begin('memory', 'id', one.lease());
+  t.same([one.holders, other.holders], [1, 1]);
+  sessions.finish('memory', 'id');
+  t.same([one.holders, other.holders], [0, 1]);
 });

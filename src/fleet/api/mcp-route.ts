@@ -32,7 +32,7 @@ export function mcpRoute(app: FastifyInstance, fleet: () => Fleet): void {
       if (!lease) throw new ApiError('SESSION_NOT_FOUND', `"${name}" has no session of this id; begin a new one`);
       const watch: SessionWatch = {
         opened: (opened) => sessions.begin(name, opened, lease.again()),
-        closed: (closed) => sessions.finish(closed),
+        closed: (closed) => sessions.finish(name, closed),
       };
       try {
         reply.hijack();

@@ -125,7 +125,7 @@ const good = {
 
 /** What fits no key, or some. Texts beyond a bound (`1k` of memory) are refused by the fleet alone. */
 const odd = fc.constantFrom<unknown>(
-  ...[true, 'no', 'x', '', 0, 1, 64, 0.5, -1, '10m', '1.5s', '64', '0', '/srv/x', '/', 'a:1', 'a b', '../x'],
+  ...[true, 'no', 'x', '', 0, 1, 64, 0.5, -1, '10m', '1.5s', '64', '0', '/opt/x', '/', 'a:1', 'a b', '../x'],
   ...[null, [], {}, ['x'], ['/srv'], { A: 'x' }, { A: null }, { '/srv/x': '/y' }, { memory: '1g' }, 'always-on'],
 );
 

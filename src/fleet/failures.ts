@@ -14,6 +14,7 @@ export class Failures {
   readonly #means: { readonly clock: Clock; random(): number };
   #answered = 0;
   #attempts = 0;
+  #answersSinceMs: number | undefined;
   /** In all. */
   count = 0;
   error: Error | undefined;
@@ -27,6 +28,10 @@ export class Failures {
   /** @param asks how often the server was asked for so far: all of them are answered with this */
   record(error: Error, asks: number): void {
     const { clock } = this.#means;
+    const servedMs = clock.now() - (this.#answersSinceMs ?? clock.now());
+    // Who answers and ends again and again is not well, however often it answers.
+    if (servedMs >= this.#rules.retry.resetAfterMs) this.#attempts = 0;
+    this.#answersSinceMs = undefined;
     this.count += 1;
     this.#attempts += 1;
     this.#answered = asks;
@@ -34,9 +39,9 @@ export class Failures {
     this.retryAtMs = clock.now() + nextDelayMs(this.#rules.retry, this.#attempts, this.#means.random());
   }
 
-  /** It answers. */
+  /** It answers. How long is waited after the next failure depends on how long it does. */
   forget(): void {
-    this.#attempts = 0;
+    this.#answersSinceMs = this.#means.clock.now();
     this.error = undefined;
     this.retryAtMs = undefined;
   }

@@ -126,6 +126,23 @@ test('B45 a start that nobody waits for any more is called off and cleaned up', 
   t.equal(workshop.seen, undefined);
 });
 
+test('B41 one that answers and ends again and again is started less and less often, until it stays', async (t) => {
+  const { clock, add } = world(t);
+  const { server, workshop } = add({ strategy: 'always-on', retry: { ...rules.retry, resetAfterMs: minute } });
+  await clock.advance(workshop.startMs);
+  const delays: number[] = [];
+  for (const stayMs of [10, 10, 10, 2 * minute, 10]) {
+    await clock.advance(stayMs);
+    workshop.crash();
+    await clock.advance(0);
+    const endedMs = clock.now();
+    while (server.view.state !== 'starting') await clock.advance(100);
+    delays.push(Math.round((clock.now() - endedMs) / 1_000));
+    await clock.advance(workshop.startMs + 100);
+  }
+  t.same(delays, [1, 2, 4, 1, 2]);
+});
+
 test('B41 always-on and pre-warmed run from the start and again after an end, with backoff', async (t) => {
   for (const strategy of ['always-on', 'pre-warmed'] as const) {
     const { clock, add } = world(t);

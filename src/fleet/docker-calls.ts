@@ -49,7 +49,7 @@ export function troubleOf(error: unknown): EngineError {
 
 function kindOf(status: number, said: string): EngineTrouble {
   if (status === 404)
-    return /no such image|manifest|not found: .*image|pull access/i.test(said) ? 'no-such-image' : 'no-such-container';
+    return /no such image|image not known|manifest|pull access/i.test(said) ? 'no-such-image' : 'no-such-container';
   if (status === 304) return 'already';
   return status === 409 ? 'conflict' : 'refused';
 }

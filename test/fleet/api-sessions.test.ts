@@ -39,7 +39,8 @@ async function goes(name: string): Promise<void> {
   await until(`${name} is used by nobody`, () => made.fleet.servers.get(name)?.view.open === 0);
   if (!made.engine.containers.has(`mcp-hub-${name}`)) throw new Error(`${name} went before it was idle`);
   await clock.advance(idleTimeoutMs);
-  await until(`${name} is gone`, () => !made.engine.containers.has(`mcp-hub-${name}`));
+  await until(`${name} is gone`, () => stateOf(name) === 'absent');
+  if (made.engine.containers.has(`mcp-hub-${name}`)) throw new Error(`${name} left its container`);
 }
 
 test('B43 a session keeps its server, and the last one who ends it lets it go', async (t) => {

@@ -133,7 +133,7 @@ test('B40 words, file and environment are judged together', async (t) => {
   t.match(told, /bad\.json:1:\d+: docker\.serverConfigs\.one\.comand: unknown key; did you mean "command"\?/);
   t.match(
     told,
-    'DOCKER_HOST: "ssh://…@there" is not accepted; accepted: unix:///path/of/the/socket, tcp://HOST:PORT or',
+    'DOCKER_HOST: "ssh://***@there" is not accepted; accepted: unix:///path/of/the/socket, tcp://HOST:PORT or',
   );
   t.notMatch(told, 'pass');
 });

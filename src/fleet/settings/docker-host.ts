@@ -1,5 +1,6 @@
 /** `DOCKER_HOST` as the fleet reads it: a socket, or plain TCP. What it would have to guess at is refused. */
 import type { Problem } from '../../core/errors.ts';
+import { hideUserinfo } from '../../core/userinfo.ts';
 
 const accepted = 'unix:///path/of/the/socket, tcp://HOST:PORT or http://HOST:PORT';
 
@@ -13,7 +14,7 @@ export function dockerHostProblems(environment: NodeJS.ProcessEnv): readonly Pro
   const said = environment['DOCKER_HOST']?.trim();
   if (!said || socketIn(environment) !== undefined) return [];
   if (!isPlain(said))
-    return [{ subject: 'DOCKER_HOST', message: `"${shown(said)}" is not accepted; accepted: ${accepted}` }];
+    return [{ subject: 'DOCKER_HOST', message: `"${hideUserinfo(said)}" is not accepted; accepted: ${accepted}` }];
   if (!environment['DOCKER_TLS_VERIFY']) return [];
   const message = `is set, and TLS is not spoken to ${said}; accepted: leave it out, or a socket (unix://)`;
   return [{ subject: 'DOCKER_TLS_VERIFY', message }];
@@ -24,6 +25,3 @@ function isPlain(said: string): boolean {
   const { hostname, username, password, pathname, search, hash } = new URL(said);
   return hostname !== '' && username + password + search + hash === '' && (pathname === '' || pathname === '/');
 }
-
-/** Without a password that is in it. */
-const shown = (said: string): string => said.replace(/\/\/[^@]*@/, '//…@');

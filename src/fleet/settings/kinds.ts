@@ -12,14 +12,17 @@ const leastMemoryBytes = 6 * 1_024 ** 2;
 const memorySyntax = 'bytes, or a number with k, m or g, as in 256m; at least 6m';
 const memoryPattern = /^(\d{1,15}(?:\.\d{1,3})?)\s?([bkmgBKMG])?[bB]?$/;
 
-const orNumber = (pattern: RegExp, number: object) => () => ({
+/** The text of a pattern, as JSON Schema has it. */
+type Pattern = Pick<RegExp, 'source'>;
+
+const orNumber = (pattern: Pattern, number: object) => () => ({
   anyOf: [
     { type: 'string', pattern: pattern.source },
     { type: 'number', ...number },
   ],
 });
 
-const notZero = ({ source }: RegExp) => new RegExp(`^(?=.*[1-9])${source.slice(1)}`);
+const notZero = ({ source }: Pattern): Pattern => ({ source: `^(?=.*[1-9])${source.slice(1)}` });
 
 /** In bytes, written as for `docker run --memory`. */
 export const memory: Kind<number> = shaped(

@@ -36,7 +36,10 @@ export function placeOf(socketPath: string | undefined, environment: NodeJS.Proc
   if (socketPath !== undefined) return { socketPath };
   if (!said) return { socketPath: '/var/run/docker.sock' };
   const { protocol, hostname, port, pathname } = new URL(said);
-  return protocol === 'unix:' ? { socketPath: pathname } : { host: hostname, port: Number(port || 2375) };
+  if (protocol === 'unix:') return { socketPath: pathname };
+  // A URL leaves out its protocol's own port, also where it is written.
+  const usualPort = protocol === 'http:' ? 80 : 2375;
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || usualPort) };
 }
 
 export class DockerEngine implements ContainerEngine {

@@ -40,12 +40,15 @@ export interface Service<U extends Upstream> {
   readonly upstream: U;
   readonly containerId: string | undefined;
   readonly lost: AbortController;
+  hasAnswered: boolean;
 }
 
 /** On whose behalf it is started and stopped. */
 export interface Owner extends Holder {
-  /** How often it was asked for so far: a failure answers all of them. */
+  /** How often it was asked for so far: a start that failed answers all of them. */
   readonly asks: number;
+  /** Up to which of them nobody waits any more: the end of a server that had answered is none of the others' affair. */
+  readonly answered: number;
   /** Something is different, or may be: whoever waits looks again. */
   ring(): void;
 }
@@ -118,7 +121,12 @@ export class Life<U extends Upstream> {
     }
     const event = this.#eventOf(this.#seen);
     if (event === 'ended') {
-      this.#fail(event, new EngineError('refused', endOf(this.#seen)));
+      const hadAnswered = this.#service?.hasAnswered === true;
+      this.#fail(
+        event,
+        new EngineError('refused', endOf(this.#seen)),
+        hadAnswered ? this.#owner.answered : this.#owner.asks,
+      );
       if (this.#seen?.isRunning) this.#means.slots.adopt(this.#owner);
     } else if (event) this.#become(event, 'the engine says so');
   }
@@ -174,7 +182,12 @@ export class Life<U extends Upstream> {
       });
       if (first.arm === 'late') throw this.#tooLate();
       if (first.arm !== 'opened' || !first.value) return false;
-      this.#service = { upstream: first.value.upstream, containerId: first.value.id, lost: new AbortController() };
+      this.#service = {
+        upstream: first.value.upstream,
+        containerId: first.value.id,
+        lost: new AbortController(),
+        hasAnswered: false,
+      };
       this.#become('runs', 'its container runs');
       this.#isStale = true;
     } catch (error) {
@@ -222,6 +235,7 @@ export class Life<U extends Upstream> {
       });
       if (first.arm === 'late') throw this.#tooLate();
       if (!service.upstream.isConnected) return;
+      service.hasAnswered = true;
       this.failures.forget();
       this.#reason = 'it answers';
       this.#owner.ring();
@@ -268,8 +282,8 @@ export class Life<U extends Upstream> {
     this.#seen = await this.#means.workshop.look(signal);
   }
 
-  #fail(event: Event, error: Error): void {
-    this.failures.record(error, this.#owner.asks);
+  #fail(event: Event, error: Error, asks = this.#owner.asks): void {
+    this.failures.record(error, asks);
     if (event === 'ended') {
       this.letGo();
       this.#means.slots.release(this.#owner);

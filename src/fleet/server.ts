@@ -58,6 +58,8 @@ export class Server<U extends Upstream = Upstream> implements Owner {
   readonly #life: Life<U>;
   /** Counts what happened. */
   readonly #bell = new Cell(0);
+  /** The asks of those who wait for it. */
+  readonly #waiting = new Set<number>();
   #isYielding = false;
 
   constructor(rules: ServerRules, means: Means<U>) {
@@ -97,6 +99,10 @@ export class Server<U extends Upstream = Upstream> implements Owner {
 
   get asks(): number {
     return this.#demand.asks;
+  }
+
+  get answered(): number {
+    return Math.min(this.#demand.asks, ...[...this.#waiting].map((ask) => ask - 1));
   }
 
   ring(): void {
@@ -316,7 +322,9 @@ export class Server<U extends Upstream = Upstream> implements Owner {
       this.#life.service !== undefined && isEnough(this.#life.service.upstream) && !this.isLeaving;
     const hasFailed = () =>
       this.#life.failures.answers(asks) || (this.#life.state === 'unknown' && !this.#life.service);
+    this.#waiting.add(asks);
     await this.#bell.until(() => isServing() || hasFailed() || this.#demand.held !== undefined, signal);
+    this.#waiting.delete(asks);
     signal.throwIfAborted();
     if (this.#life.service && isServing()) return this.#life.service;
     if (this.#demand.held) throw new ClosedError(`"${this.name}" was stopped by name`);

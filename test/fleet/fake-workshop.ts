@@ -63,7 +63,7 @@ export class FakeWorkshop implements Workshop {
         return isLost;
       },
       get isConnected() {
-        return isConnected;
+        return isConnected && !isLost;
       },
       connect,
       close: () => this.#close(),

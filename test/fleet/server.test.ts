@@ -258,6 +258,21 @@ test('B42 a start by name is not called off by an idle time that is shorter', as
   t.match(server.view, { state: 'absent', open: 0 }, 'and its idle time is counted from then on');
 });
 
+test('B43 who asks before the end of a server is seen waits for the next one, and hears nothing of the end', async (t) => {
+  const { clock, add } = world(t);
+  const { server, workshop } = add();
+  const first = watch(server.acquire(never));
+  await clock.advance(workshop.startMs);
+  t.ok(first.value);
+  workshop.hush();
+  const second = watch(server.acquire(never));
+  await clock.advance(minute);
+  t.equal(first.value?.lost.aborted, true);
+  t.equal(second.error, undefined);
+  t.ok(second.value);
+  t.equal(workshop.starts, 2);
+});
+
 test('B42 what runs and does not answer has failed, for all who wait, and its log stays', async (t) => {
   const { clock, add, slots } = world(t, 1);
   const { server, workshop } = add();

@@ -65,7 +65,7 @@ function strayFlag(word: string): string {
 }
 
 function unknownCommand(word: string): string {
-  const meant = nearest(word, commandNames);
+  const meant = nearest(word, [...commandNames, 'fleet']);
   const advice = meant ? `did you mean "${meant}"?` : `to run a program: tandem -- ${word}`;
   return `unknown command ${JSON.stringify(word)}; ${advice}`;
 }

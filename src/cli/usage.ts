@@ -11,7 +11,7 @@ export const usageLines = {
 } as const;
 
 /** `tandem fleet` is a program of its own, with words and a help of its own: `src/fleet/command-line.ts`. */
-const fleetUsage = 'tandem fleet [--config FILE] [--host ADDRESS] [--port PORT] [--token-file FILE]';
+const fleetUsage = 'tandem fleet [--config FILE] [--host ADDRESS] [--port PORT] [--token-file FILE] [--schema]';
 
 export type CommandName = keyof typeof usageLines;
 

@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { nearest } from '../config/nearest.ts';
 import type { Problem } from '../core/errors.ts';
 
-export const usage = 'tandem fleet [--config FILE] [--host ADDRESS] [--port PORT] [--token-file FILE]';
+export const usage = 'tandem fleet [--config FILE] [--host ADDRESS] [--port PORT] [--token-file FILE] [--schema]';
 
 export const help = `tandem fleet: runs MCP servers as containers, on demand.
 

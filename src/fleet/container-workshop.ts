@@ -1,6 +1,6 @@
 /** The workshop of a real engine: makes a server's container, speaks with what is in it, and takes it away. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { containerOf, labels, labelsOf, type Owner } from './container.ts';
+import { containerName, containerOf, labels, labelsOf, type Owner } from './container.ts';
 import { type ContainerEngine, type ContainerSpec, EngineError, type Seen } from './engine.ts';
 import { orAborted } from './or-aborted.ts';
 import type { ServerSettings } from './settings/settings.ts';
@@ -94,7 +94,7 @@ export class ContainerWorkshop implements Workshop<McpUpstream> {
   }
 
   get #name(): string {
-    return containerOf(this.#settings, this.#shop.owner, {}).name;
+    return containerName(this.#settings.name);
   }
 
   /** @returns its id */

@@ -4,6 +4,7 @@ import type { Demand as Wanted } from './strategy.ts';
 export class Demand implements Wanted {
   /** Requests, streams and sessions that are not over, and those that wait for the server. */
   open = 0;
+  /** Who waits for a start by name. */
   starting = 0;
   idleSinceMs: number | undefined;
   /** Stopped by name, and whether the container is to be taken away, too. */

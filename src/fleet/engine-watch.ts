@@ -6,6 +6,7 @@ import type { Clock } from '../core/ports.ts';
 import { aborted, forever, race } from '../core/scope.ts';
 import { labelsOf, type Owner } from './container.ts';
 import { type ContainerEngine, EngineError } from './engine.ts';
+import { unlessAborted } from './or-aborted.ts';
 
 /** An engine that is gone is asked again so often. */
 const reconnectMs = 1_000;
@@ -111,14 +112,5 @@ export class EngineWatch {
   #complain(message: string): void {
     if (message !== this.#trouble) this.#means.troubled(message);
     this.#trouble = message;
-  }
-}
-
-/** Of what was given up, nobody wants to know how it ended. */
-async function unlessAborted(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    if (!signal.aborted) throw error;
   }
 }

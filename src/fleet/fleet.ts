@@ -54,7 +54,6 @@ export class Fleet {
   readonly sessions: Sessions;
   readonly slots: Slots;
   readonly #means: FleetMeans;
-  readonly #imageOf: ReadonlyMap<string, string>;
   readonly #watch: EngineWatch;
 
   constructor(settings: FleetSettings, means: FleetMeans) {
@@ -62,7 +61,6 @@ export class Fleet {
     this.#means = means;
     this.slots = new Slots(settings.maxContainers);
     this.sessions = new Sessions(means.clock, settings.sessionTimeoutMs);
-    this.#imageOf = new Map(settings.servers.map(({ name, image }) => [name, image]));
     this.servers = new Map(
       settings.servers.map((one) => {
         const workshop = means.workshopOf(one);
@@ -119,9 +117,7 @@ export class Fleet {
   }
 
   /** @throws EngineError */
-  pull(server: string, onProgress: (progress: PullProgress) => void, signal: AbortSignal): Promise<void> {
-    const image = this.#imageOf.get(server);
-    if (image === undefined) throw new Error(`not reached: no server "${server}"`);
+  pull(image: string, onProgress: (progress: PullProgress) => void, signal: AbortSignal): Promise<void> {
     return this.#means.engine.pull(image, onProgress, signal);
   }
 

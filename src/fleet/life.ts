@@ -6,6 +6,7 @@ import type { Clock } from '../core/ports.ts';
 import { aborted, race } from '../core/scope.ts';
 import { EngineError, type Seen } from './engine.ts';
 import { Failures, type RetryRules } from './failures.ts';
+import { unlessAborted } from './or-aborted.ts';
 import type { Holder, Slots } from './slots.ts';
 import { type Event, nextState, type State } from './state.ts';
 import type { Upstream, Workshop } from './workshop.ts';
@@ -175,7 +176,7 @@ export class Life<U extends Upstream> {
     this.#answerByMs = clock.now() + this.#rules.startTimeoutMs;
     try {
       const first = await race({
-        opened: (signal) => this.#open(signal).catch(unlessAborted(signal)),
+        opened: (signal) => unlessAborted(signal, () => this.#open(signal)),
         unwanted,
         late: (signal) => clock.sleep(this.#rules.startTimeoutMs, signal),
         over: (signal) => aborted(scope, signal),
@@ -228,7 +229,7 @@ export class Life<U extends Upstream> {
     const byMs = isFresh ? this.#answerByMs : clock.now() + this.#rules.startTimeoutMs;
     try {
       const first = await race({
-        connected: (signal) => service.upstream.connect(signal).catch(unlessAborted(signal)),
+        connected: (signal) => unlessAborted(signal, () => service.upstream.connect(signal)),
         unwanted,
         late: (signal) => clock.sleep(byMs - clock.now(), signal),
         over: (signal) => aborted(scope, signal),
@@ -299,12 +300,6 @@ export class Life<U extends Upstream> {
     this.#owner.ring();
   }
 }
-
-/** Of an attempt that was given up, nobody wants to know how it ended. */
-const unlessAborted = (signal: AbortSignal) => (error: unknown) => {
-  if (!signal.aborted) throw error;
-  return undefined;
-};
 
 const isUnreachable = (error: unknown): error is EngineError =>
   error instanceof EngineError && error.trouble === 'unreachable';

@@ -63,6 +63,7 @@ t.test('a command line that cannot be read is 64: one line that names what is wr
     [['--nonsense=1', 'run'], /^unknown flag --nonsense\nusage: tandem \[/],
     [['--preset', 'matrix'], /^--preset stands before its command: tandem run --preset\n/],
     [['helth'], /^unknown command "helth"; did you mean "health"\?\nusage: /],
+    [['fleets'], /^unknown command "fleets"; did you mean "fleet"\?\nusage: /],
     [['python', 'x.py'], /^unknown command "python"; to run a program: tandem -- python\nusage: /],
     [[''], /^unknown command ""/],
     [['--'], /^there is no command after --\nusage: tandem -- /],

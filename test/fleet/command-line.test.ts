@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { test } from 'tap';
+import { generalHelp } from '../../src/cli/usage.ts';
 import { ConfigError } from '../../src/core/errors.ts';
-import { askedFor, help, readCommandLine, UsageError } from '../../src/fleet/command-line.ts';
+import { askedFor, help, readCommandLine, UsageError, usage } from '../../src/fleet/command-line.ts';
 import { configure } from '../../src/fleet/configuration.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'fleet-words-'));
@@ -149,4 +150,8 @@ test('B40 a file that is not there is told with the rest', async (t) => {
 test('B40 what is right is used', async (t) => {
   const config = file('good.json', JSON.stringify({ docker: { enabled: true } }));
   t.match(await configure(['--config', config], {}), { commandLine: { port: 3456 }, settings: { isEnabled: true } });
+});
+
+test('B40 tandem’s own help names the same words', async (t) => {
+  t.ok(generalHelp.includes(`${usage}\n`));
 });

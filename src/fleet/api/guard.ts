@@ -19,15 +19,15 @@ export function guard(request: FastifyRequest, { host, token, ending }: Guarded)
   const { origin } = headers;
   if (headers.host === undefined && raw.httpVersion === '1.1') throw new ApiError('BAD_REQUEST', '"Host" is missing');
   // A page that points a name at this machine has no token; services of a network call this one by its name there.
-  const isKnown = token !== undefined && isTrusted(request, token);
-  if (!isKnown && !isOurHost(headers.host, host))
+  const hasAccess = isTrusted(request, token);
+  const hasToken = token !== undefined && hasAccess;
+  if (!hasToken && !isOurHost(headers.host, host))
     throw new ApiError('FORBIDDEN_HOST', `"${headers.host}" is not this server`);
   if (origin !== undefined && !isOwn(origin, headers.host)) {
     throw new ApiError('FORBIDDEN_ORIGIN', `a page of "${origin}" may not ask this server`);
   }
   if (routeOptions.url === openRoute) return;
-  if (!isTrusted(request, token))
-    throw new ApiError('UNAUTHORIZED', 'a bearer token is needed: "Authorization: Bearer …"');
+  if (!hasAccess) throw new ApiError('UNAUTHORIZED', 'a bearer token is needed: "Authorization: Bearer …"');
   if (ending.aborted) throw new ApiError('SHUTTING_DOWN', 'the fleet ends');
 }
 

@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Fleet } from '../fleet.ts';
 import type { SessionWatch } from '../transport/upstream.ts';
-import { ApiError } from './errors.ts';
+import { ApiError, bodyOf } from './errors.ts';
 import { hangUpOf } from './hang-up.ts';
 
 interface OneServer {
@@ -67,6 +67,6 @@ function answerLate(reply: FastifyReply, { message }: Error): void {
     reply.raw.destroy();
     return;
   }
-  const error = { success: false, error: `the server did not answer: ${message}`, code: 'SERVER_FAILED' };
-  reply.raw.writeHead(502, { 'content-type': 'application/json' }).end(JSON.stringify(error));
+  const failure = new ApiError('SERVER_FAILED', `the server did not answer: ${message}`);
+  reply.raw.writeHead(failure.status, { 'content-type': 'application/json' }).end(JSON.stringify(bodyOf(failure)));
 }

@@ -25,7 +25,7 @@ export async function pullFor(
   const failed: { server: string; error: string }[] = [];
   for (const [image, names] of byImage(fleet, servers)) {
     try {
-      await fleet.pull(names[0] ?? '', (progress) => tell({ servers: names, image, ...progress }), signal);
+      await fleet.pull(image, (progress) => tell({ servers: names, image, ...progress }), signal);
       successful.push(...names);
     } catch (error) {
       signal.throwIfAborted();
